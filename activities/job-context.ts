@@ -1,0 +1,56 @@
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity'
+import { DomainError } from '../domain/errors.ts'
+import type { JobContext } from '../domain/jobs/job-context.ts'
+import { jobRunOf } from '../domain/jobs/jobs.rules.ts'
+import type { CancelSignals } from '../domain/jobs/cancel-signals.ts'
+
+const HEARTBEAT_EVERY_MS = 1_000
+/** How long a step that was told to stop waits for Temporal's own word of it. */
+const CANCEL_ARRIVES_WITHIN_MS = 20_000
+
+/**
+ * Runs a step as an activity: it heartbeats every second, it stops at Temporal's cancellation or, sooner, at the
+ * NOTIFY of the cancel (a step given no cancels is one that a cancel must not stop), and its failures carry ids and codes to Temporal, never content.
+ */
+export async function asActivity<T>(
+  cancels: CancelSignals | undefined,
+  step: (job: JobContext) => Promise<T>,
+): Promise<T> {
+  const context = Context.current()
+  const { workflowExecution, attempt } = context.info
+  const run = jobRunOf(workflowExecution?.workflowId ?? '')
+  const told = cancels?.watch(run.resourceId)
+  let details: unknown
+  const beating = setInterval(() => context.heartbeat(details), HEARTBEAT_EVERY_MS)
+  try {
+    return await step({
+      run,
+      attempt,
+      signal: AbortSignal.any([context.cancellationSignal, ...(told === undefined ? [] : [told.signal])]),
+      heartbeat: latest => void (details = latest),
+    })
+  } catch (error) {
+    if (told?.signal.aborted === true && !context.cancellationSignal.aborted) await cancellation(context)
+    throw failureOf(error, context.cancellationSignal)
+  } finally {
+    clearInterval(beating)
+    told?.close()
+  }
+}
+
+/** The cancel was told by the database first: Temporal's own follows. Where it does not, the step is tried again. */
+async function cancellation(context: Context): Promise<void> {
+  const late = new Promise<void>(resolve => setTimeout(resolve, CANCEL_ARRIVES_WITHIN_MS).unref())
+  await Promise.race([context.cancelled, late])
+}
+
+function failureOf(error: unknown, cancelled: AbortSignal): unknown {
+  if (cancelled.aborted) return cancelled.reason instanceof CancelledFailure ? cancelled.reason : error
+  if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error
+  if (error instanceof DomainError) {
+    return ApplicationFailure.create({ message: `${error.code} (${error.type ?? error.status})`, type: error.code })
+  }
+  const name = error instanceof Error ? error.name : 'Error'
+  const code = error instanceof Error && 'code' in error ? ` ${String(error.code)}` : ''
+  return ApplicationFailure.create({ message: `${name}${code}`, type: name })
+}

@@ -1,0 +1,31 @@
+import { ChatCompletionRequest, ChatCompletionResponse } from '../domain/chat/chat.schema.ts'
+import { completeChat, streamChat, type ChatRequest } from '../domain/chat/chat.service.ts'
+import { EventStream, Reply, streamRoute } from './http/route.ts'
+
+const BODY_LIMIT_BYTES = 32 * 1024 * 1024
+const SANDBOX_HEADER = { 'x-ipop-sandbox': 'true' }
+
+export const chatRoutes = [
+  streamRoute({
+    method: 'POST',
+    path: '/chat/completions',
+    auth: 'apiKey',
+    summary: 'Create a chat completion',
+    description:
+      "OpenAI's chat completions over any model of the catalog: tools, image parts, response formats, streaming. " +
+      'Fields that are not known here pass through to the model. Every call is priced, recorded and charged before its reply ends.',
+    body: ChatCompletionRequest,
+    bodyLimitBytes: BODY_LIMIT_BYTES,
+    reply: ChatCompletionResponse,
+    errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
+      const chat: ChatRequest = { requestId, caller, request: body, signal, annotate }
+      if (body.stream === true) {
+        const { events, sandbox } = await streamChat(deps, chat)
+        return new EventStream(events, sandbox ? SANDBOX_HEADER : {})
+      }
+      const { reply, sandbox } = await completeChat(deps, chat)
+      return new Reply(reply, { headers: sandbox ? SANDBOX_HEADER : {} })
+    },
+  }),
+]

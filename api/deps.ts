@@ -1,0 +1,17 @@
+import type { ChatDeps } from '../domain/chat/chat.service.ts'
+import type { KeyCache } from '../domain/tenancy/key-cache.ts'
+import type { Config } from '../infra/config.ts'
+import type { Log } from '../infra/log.ts'
+import type { Metrics } from '../infra/metrics.ts'
+import type { ObjectStore } from '../infra/objects/store.ts'
+import type { Database } from '../infra/postgres/database.ts'
+
+/** What the API's handlers work with; a service takes the part it uses. */
+export interface ApiDeps extends ChatDeps {
+  config: Pick<Config, 'publicUrl'>
+  db: Database
+  objects: ObjectStore
+  keyCache: KeyCache
+  log: Log
+  metrics: Metrics
+}

@@ -1,0 +1,25 @@
+import type { Context } from 'koa'
+import type { ApiDeps } from '../deps.ts'
+import type { Passage } from './passage.ts'
+
+const CLIENT_CLOSED_REQUEST = 499
+
+/** One line a request: ids and figures, never a key, prompt or completion. */
+export function writeAccessLine(deps: ApiDeps, ctx: Context, passage: Passage, path: string, gone: AbortSignal): void {
+  const ms = Math.round((performance.now() - passage.startedAtMs) * 10) / 10
+  const status = gone.aborted ? CLIENT_CLOSED_REQUEST : ctx.respond === false ? ctx.res.statusCode : ctx.status
+  deps.metrics.requests.observe({ method: ctx.method, route: path, status: String(status) }, ms / 1000)
+  deps.log.info(
+    {
+      requestId: passage.requestId,
+      keyId: passage.key?.id,
+      userId: passage.key?.user_id,
+      method: ctx.method,
+      route: path,
+      status,
+      ms,
+      ...passage.access,
+    },
+    'request',
+  )
+}

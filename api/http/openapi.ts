@@ -1,0 +1,137 @@
+import type { TObject, TSchema } from 'typebox'
+import { ErrorBody } from '../../domain/errors.schema.ts'
+import { DOCUMENTED } from '../../domain/schemas.schema.ts'
+import type { AnyRoute } from './route.ts'
+
+type Json = Record<string, unknown>
+
+const COMMON_ERRORS: Record<number, string> = {
+  400: 'The request is not valid; `param` names the field',
+  401: 'The API key is missing or not valid',
+  402: 'The account has too little credit',
+  409: 'The model or capacity is not available now, or the request conflicts with the state of the resource',
+  429: 'Too many requests; `Retry-After` says when to come again',
+  503: 'Temporarily unavailable; `Retry-After` says when to come again',
+}
+
+const SECURITY = [{ ApiKey: [] }, { BearerApiKey: [] }]
+
+/** The OpenAPI 3.1 document of the routes. Schemas with an `$id` become components of that name. */
+export function openApiDocument(routes: readonly AnyRoute[]): Json {
+  const components: Json = {}
+  const paths: Record<string, Json> = {}
+  for (const route of routes) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route, components) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'IPOP',
+      version: '1.0.0',
+      description:
+        'One API key in front of model calls and durable jobs. OpenAI-compatible where OpenAI has the operation.',
+    },
+    servers: [{ url: '/v1' }],
+    paths,
+    components: {
+      schemas: components,
+      securitySchemes: {
+        ApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+        BearerApiKey: { type: 'http', scheme: 'bearer' },
+      },
+    },
+  }
+}
+
+function operation(route: AnyRoute, components: Json): Json {
+  const parameters = [
+    ...parametersOf('path', route.params, components),
+    ...parametersOf('query', route.query, components),
+    ...parametersOf('header', route.headers, components),
+  ]
+  const requestBody = requestBodyOf(route, components)
+  return {
+    summary: route.summary,
+    ...(route.description === undefined ? {} : { description: route.description }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(requestBody === undefined ? {} : { requestBody }),
+    responses: responsesOf(route, components),
+    ...securityOf(route),
+  }
+}
+
+function securityOf({ auth }: AnyRoute): Json {
+  if (auth === 'none') return {}
+  return { security: auth === 'optional' ? [{}, ...SECURITY] : SECURITY }
+}
+
+function parametersOf(where: string, schema: TObject | undefined, components: Json): Json[] {
+  const required = new Set(schema?.required ?? [])
+  return Object.entries(schema?.properties ?? {}).map(([name, property]) => {
+    const { description, ...documented } = documentedSchema(property, components)
+    return {
+      name,
+      in: where,
+      required: required.has(name),
+      ...(description === undefined ? {} : { description }),
+      schema: documented,
+    }
+  })
+}
+
+function requestBodyOf(route: AnyRoute, components: Json): Json | undefined {
+  const contents = route.upload ?? (route.body === undefined ? undefined : { 'application/json': route.body })
+  return contents && { required: true, content: contentOf(contents, components) }
+}
+
+function responsesOf(route: AnyRoute, components: Json): Json {
+  const error = contentOf({ 'application/json': ErrorBody }, components)
+  const failures = Object.entries({ ...COMMON_ERRORS, ...route.errors }).map(([status, description]) => [
+    status,
+    { description, content: error },
+  ])
+  const contents = route.content ?? (route.reply && repliesOf(route, route.reply))
+  const success =
+    contents === undefined
+      ? { description: 'Done' }
+      : { description: 'Success', content: contentOf(contents, components) }
+  return { [route.status ?? 200]: success, ...Object.fromEntries(failures) }
+}
+
+const repliesOf = (route: AnyRoute, reply: TSchema): Record<string, TSchema> => ({
+  'application/json': reply,
+  ...(route.kind === 'stream' ? { 'text/event-stream': { type: 'string' } } : {}),
+})
+
+const contentOf = (contents: Record<string, TSchema>, components: Json): Json =>
+  Object.fromEntries(
+    Object.entries(contents).map(([type, schema]) => [type, { schema: documentedSchema(schema, components) }]),
+  )
+
+/** The documented face of a schema, its named parts moved into the components. */
+function documentedSchema(schema: TSchema, components: Json): Json {
+  const node = schema as Json
+  const documented = node[DOCUMENTED]
+  if (documented !== undefined) return documentedSchema(documented as TSchema, components)
+  if (typeof node['$id'] !== 'string') return documentedChildren(node, components)
+  const { $id: name, ...rest } = node
+  if (components[name] === undefined) {
+    components[name] = {}
+    components[name] = documentedChildren(rest, components)
+  }
+  return { $ref: `#/components/schemas/${name}` }
+}
+
+function documentedChildren(node: Json, components: Json): Json {
+  return Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [
+      key,
+      key === 'default' || key === 'enum' ? value : documentedValue(value, components),
+    ]),
+  )
+}
+
+function documentedValue(value: unknown, components: Json): unknown {
+  if (Array.isArray(value)) return value.map(item => documentedValue(item, components))
+  return typeof value === 'object' && value !== null ? documentedSchema(value, components) : value
+}

@@ -1,0 +1,10 @@
+import type { AuthenticatedKey } from '../../domain/tenancy/keys.service.ts'
+import type { AccessFields } from './route.ts'
+
+/** What is known of a request while it passes through the pipeline. */
+export interface Passage {
+  requestId: string
+  startedAtMs: number
+  key?: AuthenticatedKey
+  access: AccessFields
+}

@@ -1,0 +1,43 @@
+import { DomainError } from '../../domain/errors.ts'
+import type { ByteRange } from '../../infra/objects/store.ts'
+
+/**
+ * The range of a Range header (RFC 9110 section 14.2) in an object of that size. Undefined where the whole is meant:
+ * no header, another unit, several ranges, or one that is not well-formed. Errors: 416 where it lies outside.
+ */
+export function parseRange(header: string | undefined, sizeBytes: number): Required<ByteRange> | undefined {
+  const text = header?.trim() ?? ''
+  const range = suffixRange(text, sizeBytes) ?? firstLastRange(text, sizeBytes)
+  if (range === undefined) return undefined
+  if (range.start < sizeBytes && range.start <= range.end) return range
+  throw new RangeNotSatisfiable(sizeBytes)
+}
+
+/** `bytes=-500`: the last 500. */
+function suffixRange(text: string, sizeBytes: number): Required<ByteRange> | undefined {
+  const match = /^bytes=-(\d{1,15})$/.exec(text)
+  if (match === null) return undefined
+  const wanted = Number(match[1])
+  return { start: wanted === 0 ? sizeBytes : Math.max(0, sizeBytes - wanted), end: sizeBytes - 1 }
+}
+
+/** `bytes=0-499` or `bytes=500-`. A range that ends before it begins is not well-formed. */
+function firstLastRange(text: string, sizeBytes: number): Required<ByteRange> | undefined {
+  const match = /^bytes=(\d{1,15})-(\d{0,15})$/.exec(text)
+  if (match === null) return undefined
+  const start = Number(match[1])
+  const last = match[2] === '' ? sizeBytes - 1 : Number(match[2])
+  if (match[2] !== '' && last < start) return undefined
+  return { start, end: Math.min(last, sizeBytes - 1) }
+}
+
+export class RangeNotSatisfiable extends DomainError {
+  readonly sizeBytes: number
+  constructor(sizeBytes: number) {
+    super(416, 'bad_request', `The range lies outside of the ${sizeBytes} bytes.`, {
+      type: 'range_not_satisfiable',
+      param: 'Range',
+    })
+    this.sizeBytes = sizeBytes
+  }
+}

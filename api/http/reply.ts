@@ -1,0 +1,65 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { finished } from 'node:stream/promises'
+import type { Context } from 'koa'
+import type { Passage } from './passage.ts'
+import { EventStream, Reply, type AnyRoute, type BinaryReply } from './route.ts'
+
+/** Proxies cut idle connections; a comment every so often keeps them (WHATWG HTML section 9.2.7). */
+const KEEP_ALIVE_MS = 15_000
+
+/** Sends what a handler gave. Resolves when the reply is on its way whole or its client is gone. */
+export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, passage: Passage): Promise<void> {
+  if (result instanceof EventStream) return sendEvents(ctx, result, passage)
+  if (route.kind === 'binary') return sendBinary(ctx, result as BinaryReply)
+  const reply = result instanceof Reply ? result : new Reply(result)
+  ctx.status = reply.status ?? route.status ?? 200
+  ctx.set(reply.headers)
+  if (route.reply === undefined) ctx.body = null
+  else ctx.body = reply.body as object
+}
+
+async function sendBinary(ctx: Context, reply: BinaryReply): Promise<void> {
+  ctx.status = reply.status ?? 200
+  ctx.type = reply.contentType
+  ctx.set(reply.headers ?? {})
+  if (ctx.method === 'HEAD') return void reply.body.destroy()
+  ctx.body = reply.body
+  // Koa ends the reply; a source that fails has destroyed it, which clients see as a broken transfer.
+  reply.body.once('error', () => ctx.res.destroy())
+}
+
+async function sendEvents(ctx: Context, stream: EventStream, passage: Passage): Promise<void> {
+  ctx.respond = false
+  const { res } = ctx
+  res.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    'x-accel-buffering': 'no',
+    'x-request-id': passage.requestId,
+    ...stream.headers,
+  })
+  res.flushHeaders()
+  const keepAlive = setInterval(() => void (res.writableNeedDrain || res.write(': keep-alive\n\n')), KEEP_ALIVE_MS)
+  try {
+    for await (const data of stream.events) await writeEvent(res, data)
+    res.end()
+    await finished(res).catch(() => undefined)
+  } finally {
+    clearInterval(keepAlive)
+  }
+}
+
+/** Waits for a slow reader, so that at most one event is held for it. Leaving the loop ends the source. */
+async function writeEvent(res: ServerResponse, data: string): Promise<void> {
+  if (res.destroyed || res.closed) throw new Error('the client went away')
+  if (res.write(`data: ${data}\n\n`)) return
+  const closed = new AbortController()
+  const onClose = () => closed.abort()
+  res.once('close', onClose)
+  try {
+    await once(res, 'drain', { signal: closed.signal })
+  } finally {
+    res.off('close', onClose)
+  }
+}

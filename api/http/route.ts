@@ -1,0 +1,167 @@
+import type { Readable } from 'node:stream'
+import type { Static, TObject, TSchema } from 'typebox'
+import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
+import type { ApiDeps } from '../deps.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
+/** `apiKey` needs a key, `optional` takes one where it comes, `none` never looks. */
+export type Auth = 'apiKey' | 'optional' | 'none'
+
+/** What the access line tells of a request besides what the pipeline knows itself. */
+export interface AccessFields {
+  model?: string
+  tokensIn?: number
+  tokensOut?: number
+  costUsd?: number
+}
+
+type Infer<S> = S extends TSchema ? Static<S> : undefined
+
+/** A checked request. Handlers see this and their dependencies, never the HTTP library's context. */
+export interface RouteRequest<Params, Query, Body, A extends Auth> {
+  requestId: string
+  caller: A extends 'apiKey' ? Caller : A extends 'optional' ? Caller | undefined : undefined
+  params: Infer<Params>
+  query: Infer<Query>
+  body: Infer<Body>
+  /** Header names are in lower case. */
+  header: (name: string) => string | undefined
+  /** The unread body of an `upload` route. */
+  upload: Readable
+  /** Aborts when the client goes away. */
+  signal: AbortSignal
+  annotate: (fields: AccessFields) => void
+}
+
+/** A reply with more than a body. A plain value stands for `{ body: value }`. */
+export class Reply<Body = unknown> {
+  readonly body: Body
+  readonly headers: Record<string, string>
+  readonly status: number | undefined
+  constructor(body: Body, options: { headers?: Record<string, string>; status?: number } = {}) {
+    this.body = body
+    this.headers = options.headers ?? {}
+    this.status = options.status
+  }
+}
+
+/** Server-sent events (WHATWG HTML section 9.2): each item is one event's data. */
+export class EventStream {
+  readonly events: AsyncIterable<string>
+  readonly headers: Record<string, string>
+  constructor(events: AsyncIterable<string>, headers: Record<string, string> = {}) {
+    this.events = events
+    this.headers = headers
+  }
+}
+
+/** Raw bytes, or text made as it is sent. */
+export interface BinaryReply {
+  status?: number
+  contentType: string
+  headers?: Record<string, string>
+  body: Readable
+}
+
+interface Declaration<
+  P extends TObject | undefined,
+  Q extends TObject | undefined,
+  B extends TSchema | undefined,
+  A extends Auth,
+> {
+  method: Method
+  /** In OpenAPI's spelling, without the version: `/files/{file_id}/content`. */
+  path: string
+  /** The last parameter may hold slashes, raw or as %2F. */
+  tail?: boolean
+  auth: A
+  summary: string
+  description?: string
+  params?: P
+  query?: Q
+  headers?: TObject
+  body?: B
+  /** The route reads the body itself: what it takes, by content type. */
+  upload?: Record<string, TSchema>
+  bodyLimitBytes?: number
+  /** Status of a success; 200 unless told. */
+  status?: number
+  /** Further statuses that answer with the error body, besides the common ones. */
+  errors?: Record<number, string>
+}
+
+type Handler<P, Q, B, A extends Auth, Result> = (
+  request: RouteRequest<P, Q, B, A>,
+  deps: ApiDeps,
+) => Promise<Result> | Result
+
+export interface JsonRoute<
+  P extends TObject | undefined,
+  Q extends TObject | undefined,
+  B extends TSchema | undefined,
+  A extends Auth,
+  R extends TSchema | undefined,
+> extends Declaration<P, Q, B, A> {
+  reply?: R
+  handle: Handler<P, Q, B, A, Infer<R> | Reply<Infer<R>>>
+}
+
+export interface StreamRoute<
+  P extends TObject | undefined,
+  Q extends TObject | undefined,
+  B extends TSchema | undefined,
+  A extends Auth,
+  R extends TSchema,
+> extends Declaration<P, Q, B, A> {
+  reply: R
+  handle: Handler<P, Q, B, A, Static<R> | Reply<Static<R>> | EventStream>
+}
+
+export interface BinaryRoute<
+  P extends TObject | undefined,
+  Q extends TObject | undefined,
+  A extends Auth,
+> extends Declaration<P, Q, undefined, A> {
+  /** What it answers with, by content type. */
+  content: Record<string, TSchema>
+  handle: Handler<P, Q, undefined, A, BinaryReply>
+}
+
+/** A route as the pipeline and the document see it, its handler's types forgotten. */
+export interface AnyRoute extends Declaration<TObject | undefined, TObject | undefined, TSchema | undefined, Auth> {
+  kind: 'json' | 'stream' | 'binary'
+  reply?: TSchema | undefined
+  content?: Record<string, TSchema>
+  handle(request: RouteRequest<never, never, never, never>, deps: ApiDeps): unknown
+}
+
+/** Declares an operation that answers with JSON (or with nothing, where it has no `reply`). */
+export function route<
+  P extends TObject | undefined = undefined,
+  Q extends TObject | undefined = undefined,
+  B extends TSchema | undefined = undefined,
+  A extends Auth = Auth,
+  R extends TSchema | undefined = undefined,
+>(declaration: JsonRoute<P, Q, B, A, R>): AnyRoute {
+  return { ...declaration, kind: 'json' } as unknown as AnyRoute
+}
+
+/** Declares an operation that answers with JSON or with server-sent events, as the request asks. */
+export function streamRoute<
+  R extends TSchema,
+  P extends TObject | undefined = undefined,
+  Q extends TObject | undefined = undefined,
+  B extends TSchema | undefined = undefined,
+  A extends Auth = Auth,
+>(declaration: StreamRoute<P, Q, B, A, R>): AnyRoute {
+  return { ...declaration, kind: 'stream' } as unknown as AnyRoute
+}
+
+/** Declares an operation that answers with bytes. */
+export function binaryRoute<
+  P extends TObject | undefined = undefined,
+  Q extends TObject | undefined = undefined,
+  A extends Auth = Auth,
+>(declaration: BinaryRoute<P, Q, A>): AnyRoute {
+  return { ...declaration, kind: 'binary' } as unknown as AnyRoute
+}

@@ -1,0 +1,53 @@
+import { Type } from 'typebox'
+import { Model, ModelId, ModelList, PublicReady, PublicStatus } from '../domain/catalog/catalog.schema.ts'
+import { getModel, getReady, getStatus, listModels } from '../domain/catalog/catalog.service.ts'
+import { route } from './http/route.ts'
+
+const Availability = Type.Object({
+  include_unavailable: Type.Optional(
+    Type.Boolean({ default: false, description: 'Also what is not usable right now.' }),
+  ),
+  ready: Type.Optional(Type.Boolean({ default: false, description: 'Only what has capacity right now.' })),
+})
+
+export const modelRoutes = [
+  route({
+    method: 'GET',
+    path: '/models',
+    auth: 'optional',
+    summary: 'List the models that can be used now',
+    query: Availability,
+    reply: ModelList,
+    handle: ({ query, caller }, deps) => listModels(deps, query, caller?.rules),
+  }),
+  route({
+    method: 'GET',
+    path: '/models/{model_id}',
+    tail: true,
+    auth: 'optional',
+    summary: 'Get one model; its id may hold a slash, raw or as %2F',
+    params: Type.Object({ model_id: ModelId }),
+    query: Availability,
+    reply: Model,
+    errors: { 404: 'There is no such model' },
+    handle: ({ params, query }, deps) => getModel(deps, params.model_id, query),
+  }),
+  route({
+    method: 'GET',
+    path: '/status',
+    auth: 'none',
+    summary: 'Get the availability of the models',
+    query: Availability,
+    reply: PublicStatus,
+    handle: ({ query }, deps) => getStatus(deps, query),
+  }),
+  route({
+    method: 'GET',
+    path: '/ready',
+    auth: 'none',
+    summary: 'Get whether a first request would succeed, with checks to copy and paste',
+    query: Availability,
+    reply: PublicReady,
+    handle: ({ query }, deps) => getReady(deps, query, deps.config.publicUrl),
+  }),
+]

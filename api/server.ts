@@ -1,0 +1,108 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createCallRecorder } from '../domain/calls/call.service.ts'
+import { loadCatalog } from '../domain/catalog/catalog.ts'
+import { createBalances } from '../domain/ledger/balances.ts'
+import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
+import { createBreakers } from '../domain/routing/breakers.ts'
+import { createKeyCache } from '../domain/tenancy/key-cache.ts'
+import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
+import type { Config } from '../infra/config.ts'
+import type { Log } from '../infra/log.ts'
+import { createMetrics, serveMetrics } from '../infra/metrics.ts'
+import { openObjectStore } from '../infra/objects/open.ts'
+import { openDatabase } from '../infra/postgres/database.ts'
+import { openListener } from '../infra/postgres/listener.ts'
+import { createUpstreamClient } from '../infra/upstreams/openai-client.ts'
+import { requireDatabaseUrl, requireSigningKey } from '../infra/config.ts'
+import { batchRoutes } from './batches.ts'
+import { chatRoutes } from './chat.ts'
+import type { ApiDeps } from './deps.ts'
+import { fileRoutes } from './files.ts'
+import { createApp } from './http/app.ts'
+import { modelRoutes } from './models.ts'
+import { systemRoutes } from './system.ts'
+import { usageRoutes } from './usage.ts'
+
+const FEATURES = [...modelRoutes, ...chatRoutes, ...fileRoutes, ...batchRoutes, ...usageRoutes]
+export const routes = [...FEATURES, ...systemRoutes(FEATURES)]
+
+/** Longest wait for a request's headers; bodies are bounded by idle time, since uploads may be slow. */
+const HEADERS_TIMEOUT_MS = 30_000
+const IDLE_TIMEOUT_MS = 120_000
+const KEEP_ALIVE_TIMEOUT_MS = 65_000
+
+export interface RunningApi {
+  port: number
+  /** Refuses new requests, lets those under way end within the time, then closes everything. */
+  stop(graceMs: number): Promise<void>
+}
+
+/** Starts an API process. */
+export async function startApi(config: Config, log: Log): Promise<RunningApi> {
+  const databaseUrl = requireDatabaseUrl(config)
+  const db = openDatabase({ url: databaseUrl, poolSize: config.database.poolSize, applicationName: 'ipop-api' })
+  const listener = await openListener(databaseUrl, [KEY_CHANGES, ACCOUNT_CHANGES], log)
+  const metrics = createMetrics('api')
+  const balances = createBalances({ db, listener })
+  const upstreams = createUpstreamClient(config.upstreams)
+  const deps: ApiDeps = {
+    config,
+    db,
+    objects: openObjectStore(config, requireSigningKey(config)),
+    keyCache: createKeyCache(listener),
+    balances,
+    recordCall: createCallRecorder({ db, balances, metrics }),
+    catalog: loadCatalog(config),
+    upstreams,
+    breakers: createBreakers(),
+    log,
+    metrics,
+  }
+  const metricsServer =
+    config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
+  const handle = createApp(routes, deps).callback()
+  const server = await listen(
+    createServer((request, response) => void handle(request, response)),
+    config,
+  )
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: async graceMs => {
+      await closeServer(server, graceMs)
+      metricsServer?.close()
+      await upstreams.close()
+      await listener.close()
+      await db.close()
+    },
+  }
+}
+
+async function listen(server: Server, { host, port }: Config): Promise<Server> {
+  server.headersTimeout = HEADERS_TIMEOUT_MS
+  server.requestTimeout = 0
+  server.timeout = 0
+  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS
+  // A body that stops arriving ends its connection; a reply may be silent for long, since models think.
+  server.on('request', request => {
+    if (!hasBody(request)) return
+    request.socket.setTimeout(IDLE_TIMEOUT_MS)
+    request.once('end', () => request.socket.setTimeout(0))
+  })
+  server.listen(port, host)
+  await once(server, 'listening')
+  return server
+}
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  const late = setTimeout(() => server.closeAllConnections(), graceMs)
+  await closed
+  clearTimeout(late)
+}

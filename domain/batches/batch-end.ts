@@ -1,0 +1,155 @@
+import { Readable } from 'node:stream'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { ObjectStore } from '../../infra/objects/store.ts'
+import { appendEvent } from '../events/events.service.ts'
+import { publishFile, writeFile, type WrittenFile } from '../files/file.service.ts'
+import type { JobContext } from '../jobs/job-context.ts'
+import { LOSS_TEXT, type JobLoss, type JobRun } from '../jobs/jobs.rules.ts'
+import { endJob } from '../jobs/jobs.service.ts'
+import { releaseHold } from '../ledger/ledger.service.ts'
+import { usdNumber } from '../ledger/money.rules.ts'
+import { errorLine, isTerminal, UNRUN_ERROR, type BatchEnding } from './batch.rules.ts'
+import type { BatchStatus } from './batch.schema.ts'
+import { selectBatchOfJob, setEnded, setFinalizing, setTotal, type BatchRow } from './batch.sql.ts'
+import { closeUnfinishedRows, hasUnfinishedRows, selectFinishedRows } from './row.sql.ts'
+
+interface Deps {
+  db: Database
+  objects: ObjectStore
+}
+
+const ROWS_PER_PAGE = 500
+
+/**
+ * Brings a batch to its end: rows without a result get the error of that end, the output and error files are
+ * assembled in row order, the hold is released. Repeating it changes nothing: the files of an attempt that did not
+ * commit are never seen.
+ */
+export async function finalizeBatch(
+  deps: Deps,
+  job: JobContext,
+  batchId: string,
+  workEnded: BatchEnding,
+  reason?: string,
+): Promise<BatchEnding> {
+  const ending = await inTransaction(deps.db, tx => closeRows(tx, batchId, workEnded))
+  const batch = await selectBatchOfJob(deps.db, batchId)
+  if (isTerminal(batch.status)) return ending
+  const outputFile = await assemble(deps, job, batch, 'completed')
+  const errorFile = await assemble(deps, job, batch, 'not_completed')
+  await inTransaction(deps.db, tx =>
+    endBatch(tx, job.run, batch, { status: ending, outputFile, errorFile, lastError: reason ?? null }),
+  )
+  return ending
+}
+
+/** Ends a batch whose workflow is gone: what was done is given out, as with any other end. */
+export async function endLostBatch(deps: Deps, run: JobRun, loss: JobLoss): Promise<void> {
+  const job: JobContext = { run, attempt: 1, signal: new AbortController().signal, heartbeat: () => undefined }
+  await finalizeBatch(deps, job, run.resourceId, loss === 'cancelled' ? 'cancelled' : 'failed', LOSS_TEXT[loss])
+}
+
+/** A cancel that the work did not see in time is still a cancel where it left rows undone. */
+async function closeRows(tx: Transaction, batchId: string, workEnded: BatchEnding): Promise<BatchEnding> {
+  const { status } = await selectBatchOfJob(tx, batchId)
+  const cut = status === 'cancelling' && (await hasUnfinishedRows(tx, batchId))
+  const ending = cut && workEnded === 'completed' ? 'cancelled' : workEnded
+  if (ending !== 'completed') {
+    await closeUnfinishedRows(tx, batchId, ending === 'failed' ? 'failed' : 'cancelled', UNRUN_ERROR[ending])
+  }
+  await setTotal(tx, batchId)
+  await setFinalizing(tx, batchId)
+  return ending
+}
+
+/** Undefined where no row belongs into the file. */
+async function assemble(
+  deps: Deps,
+  job: JobContext,
+  batch: BatchRow,
+  which: 'completed' | 'not_completed',
+): Promise<WrittenFile | undefined> {
+  const lines = linesInOrder(deps, job, batch.id, which)
+  const first = await lines.next()
+  if (first.done === true) return undefined
+  const body = Readable.from(withFirst(first.value, lines), { objectMode: false })
+  return writeFile(deps, { userId: batch.user_id, projectId: batch.project_id }, body, job.signal)
+}
+
+async function* withFirst(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield first
+  yield* rest
+}
+
+/** The lines of a file, a page of rows at a time. */
+async function* linesInOrder(
+  deps: Deps,
+  job: JobContext,
+  batchId: string,
+  which: 'completed' | 'not_completed',
+): AsyncGenerator<Buffer> {
+  for (let after = -1; ;) {
+    const rows = await selectFinishedRows(deps.db, batchId, which, after, ROWS_PER_PAGE)
+    const last = rows.at(-1)
+    if (last === undefined) return
+    after = last.row_index
+    job.heartbeat(after)
+    yield Buffer.from(rows.map(lineOf).join(''))
+  }
+}
+
+function lineOf(row: Awaited<ReturnType<typeof selectFinishedRows>>[number]): string {
+  const error = row.error ?? { code: 'internal_error', message: 'The request has no result.' }
+  return `${row.output_line ?? errorLine(row.request_id, row.custom_id, error)}\n`
+}
+
+export interface BatchEndWrite {
+  status: Extract<BatchStatus, BatchEnding>
+  outputFile: WrittenFile | undefined
+  errorFile: WrittenFile | undefined
+  lastError: string | null
+}
+
+/** The last transaction of a batch; nothing where its job has ended or another run has taken over. */
+export async function endBatch(tx: Transaction, run: JobRun, batch: BatchRow, end: BatchEndWrite): Promise<void> {
+  const owner = { userId: batch.user_id, projectId: batch.project_id }
+  await releaseHold(tx, batch.id, owner)
+  if (!(await endJob(tx, run, end.status))) throw new JobSuperseded()
+  await publish(tx, end.outputFile, 'batch_output', `${batch.id}_output.jsonl`)
+  await publish(tx, end.errorFile, 'batch_error', `${batch.id}_error.jsonl`)
+  const ended = await setEnded(tx, batch.id, {
+    status: end.status,
+    outputFileId: end.outputFile?.id ?? null,
+    errorFileId: end.errorFile?.id ?? null,
+    lastError: end.lastError,
+  })
+  await appendEvent(tx, {
+    owner,
+    type: `batch.${end.status}`,
+    resourceId: batch.id,
+    data: {
+      status: end.status,
+      total: ended.rows_total,
+      completed: ended.rows_completed,
+      failed: ended.rows_failed,
+      cost_usd: usdNumber(ended.cost_nanos),
+    },
+  })
+}
+
+/** Another run has the job: this one's writes are rolled back. */
+class JobSuperseded extends Error {
+  override name = 'JobSuperseded'
+  constructor() {
+    super('the job has ended or another run of it has taken over')
+  }
+}
+
+async function publish(
+  tx: Transaction,
+  file: WrittenFile | undefined,
+  purpose: string,
+  filename: string,
+): Promise<void> {
+  if (file !== undefined) await publishFile(tx, file, { purpose, filename })
+}

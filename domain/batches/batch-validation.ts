@@ -1,0 +1,168 @@
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { ObjectStore } from '../../infra/objects/store.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import { objectKeyOf } from '../files/file.service.ts'
+import { newRequestId } from '../ids.ts'
+import type { JobContext } from '../jobs/job-context.ts'
+import { touchJob } from '../jobs/jobs.service.ts'
+import { placeHold } from '../ledger/ledger.service.ts'
+import { usdText, type Nanos } from '../ledger/money.rules.ts'
+import { chunkCountOf, MOST_INPUT_BYTES, MOST_ROWS, ROWS_PER_CHUNK } from './batch.rules.ts'
+import { selectBatchOfJob, setInProgress, type BatchRow } from './batch.sql.ts'
+import { endBatch } from './batch-end.ts'
+import { linesOf, type Line } from './lines.ts'
+import {
+  customIdOf,
+  expectedPrice,
+  LONGEST_LINE_BYTES,
+  parseLine,
+  parseRow,
+  rowErrorOf,
+  type RowContext,
+} from './row.rules.ts'
+import { insertChunks, insertRows, type NewRow } from './row.sql.ts'
+import { badRequest } from '../errors.ts'
+
+interface Deps {
+  db: Database
+  objects: ObjectStore
+  catalog: Catalog
+}
+
+/** What the workflow needs to know of a validated batch. */
+export type BatchPlan =
+  | { outcome: 'ready'; chunkCount: number; total: number; failed: number; deadlineAt: string }
+  /** The batch has failed; nothing is left to do. */
+  | { outcome: 'failed' }
+  /** It was cancelled meanwhile. */
+  | { outcome: 'cancelled' }
+
+const ROWS_PER_INSERT = 1_000
+
+interface Census {
+  total: number
+  failed: number
+  unreadable: number
+  expectedNanos: Nanos
+}
+
+/**
+ * Reads the input file as a stream, writes down its rows with what is wrong with them, prices the others and places
+ * the hold. Repeating it changes nothing: rows keep the request ids of the first time.
+ */
+export async function validateBatch(deps: Deps, job: JobContext, batchId: string): Promise<BatchPlan> {
+  const batch = await selectBatchOfJob(deps.db, batchId)
+  if (batch.status === 'cancelling') return { outcome: 'cancelled' }
+  const census = await writeRows(deps, job, batch)
+  const refusal = refusalOf(census)
+  if (refusal !== undefined) return failBatch(deps, job, batch, refusal)
+  return begin(deps, job, batch, census)
+}
+
+async function writeRows(deps: Deps, job: JobContext, batch: BatchRow): Promise<Census> {
+  const context: RowContext = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
+  const census: Census = { total: 0, failed: 0, unreadable: 0, expectedNanos: 0n }
+  const seen = new Set<string>()
+  let page: NewRow[] = []
+  const flush = async () => {
+    await insertRows(deps.db, batch.id, page)
+    if (!(await touchJob(deps.db, job.run))) throw new Error('another run of the batch has taken over')
+    job.heartbeat(census.total)
+    page = []
+  }
+  const { info, body } = await deps.objects.get(objectKeyOf(batch.input_file_id), { signal: job.signal })
+  if (info.sizeBytes > MOST_INPUT_BYTES) {
+    body.destroy()
+    return { ...census, total: Number.POSITIVE_INFINITY }
+  }
+  for await (const line of linesOf(body, LONGEST_LINE_BYTES)) {
+    if (census.total >= MOST_ROWS) return { ...census, total: census.total + 1 }
+    page.push(examine(line, census, seen, context))
+    if (page.length === ROWS_PER_INSERT) await flush()
+  }
+  await flush()
+  return census
+}
+
+/** One line as a row, counted in the census. */
+function examine(line: Line, census: Census, seen: Set<string>, context: RowContext): NewRow {
+  const row: NewRow = {
+    rowIndex: census.total,
+    customId: null,
+    requestId: newRequestId(),
+    model: null,
+    byteOffset: line.offset,
+    byteLength: line.bytes.length,
+    error: null,
+  }
+  census.total += 1
+  try {
+    const fields = parseLineCounted(line, census)
+    row.customId = customIdOf(fields)
+    requireFirst(row.customId, seen)
+    const parsed = parseRow(fields, context)
+    row.model = parsed.model.id
+    census.expectedNanos += expectedPrice(parsed, context.endpoint)
+  } catch (error) {
+    row.error = rowErrorOf(error, line.number)
+    census.failed += 1
+  }
+  return row
+}
+
+function parseLineCounted(line: Line, census: Census): Record<string, unknown> {
+  try {
+    return parseLine(line.bytes)
+  } catch (error) {
+    census.unreadable += 1
+    throw error
+  }
+}
+
+function requireFirst(customId: string | null, seen: Set<string>): void {
+  if (customId === null) return
+  if (seen.has(customId))
+    throw badRequest('`custom_id` was used by an earlier line.', 'custom_id', 'duplicate_custom_id')
+  seen.add(customId)
+}
+
+/** Why the file as a whole cannot be run, where it cannot. */
+function refusalOf({ total, unreadable }: Census): string | undefined {
+  if (total === 0) return 'The input file has no rows.'
+  if (total > MOST_ROWS) return `The input file has more than ${MOST_ROWS} rows or ${MOST_INPUT_BYTES} bytes. Split it.`
+  if (unreadable === total) return 'No line of the input file is a JSON object: it must be JSONL in UTF-8.'
+  return undefined
+}
+
+async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Census): Promise<BatchPlan> {
+  const owner = { userId: batch.user_id, projectId: batch.project_id }
+  const hold = await inTransaction(deps.db, async tx => {
+    const placed = await placeHold(tx, batch.id, owner, census.expectedNanos)
+    if (!placed.placed) return placed
+    await insertChunks(tx, batch.id, census.total, ROWS_PER_CHUNK)
+    await setInProgress(tx, batch.id, {
+      total: census.total,
+      failed: census.failed,
+      reservedNanos: census.expectedNanos,
+    })
+    return placed
+  })
+  if (!hold.placed) {
+    const amounts = `${usdText(census.expectedNanos)} USD are expected to be needed and ${usdText(hold.availableNanos)} USD are free`
+    return failBatch(deps, job, batch, `payment_required: ${amounts}. Add credit, or ask for fewer output tokens.`)
+  }
+  return {
+    outcome: 'ready',
+    chunkCount: census.failed === census.total ? 0 : chunkCountOf(census.total),
+    total: census.total,
+    failed: census.failed,
+    deadlineAt: batch.deadline_at.toISOString(),
+  }
+}
+
+async function failBatch(deps: Deps, job: JobContext, batch: BatchRow, reason: string): Promise<BatchPlan> {
+  await inTransaction(deps.db, tx =>
+    endBatch(tx, job.run, batch, { status: 'failed', outputFile: undefined, errorFile: undefined, lastError: reason }),
+  )
+  return { outcome: 'failed' }
+}

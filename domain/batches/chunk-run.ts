@@ -1,0 +1,183 @@
+import { setMaxListeners } from 'node:events'
+import type { Log } from '../../infra/log.ts'
+import type { ObjectStore } from '../../infra/objects/store.ts'
+import type { Database } from '../../infra/postgres/database.ts'
+import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { DomainError } from '../errors.ts'
+import { objectKeyOf } from '../files/file.service.ts'
+import type { JobContext } from '../jobs/job-context.ts'
+import { touchJob } from '../jobs/jobs.service.ts'
+import { availableNanos, heldFor, requireAccount } from '../ledger/ledger.service.ts'
+import type { Nanos } from '../ledger/money.rules.ts'
+import type { Progress } from './batch.rules.ts'
+import { selectBatchOfJob, type BatchRow } from './batch.sql.ts'
+import type { FairGate, Leave } from './fair-gate.ts'
+import type { CommitRow, RowCommitted } from './row-commit.ts'
+import { rowErrorOf } from './row.rules.ts'
+import { runRow, type RowRunDeps } from './row-run.ts'
+import { claimChunk, takeUnfinishedRows, type ChunkClaim } from './row.sql.ts'
+
+export interface ChunkDeps extends RowRunDeps {
+  db: Database
+  objects: ObjectStore
+  gate: FairGate
+  commitRow: CommitRow
+  log: Log
+}
+
+/** How often a quiet chunk says that its job is alive. */
+const TOUCH_EVERY_MS = 10_000
+
+type Taken = Awaited<ReturnType<typeof takeUnfinishedRows>>[number]
+
+/**
+ * Runs the rows of a chunk that have no result yet, as many at once as the gate admits, and gives the batch's
+ * progress. Stopping aborts the calls under way; what was committed stays.
+ */
+export async function runBatchChunk(
+  deps: ChunkDeps,
+  job: JobContext,
+  batchId: string,
+  chunkIndex: number,
+): Promise<Progress> {
+  const claim: ChunkClaim = { batchId, chunkIndex, run: job.run.run, attempt: job.attempt }
+  const chunk = await claimChunk(deps.db, claim)
+  if (chunk !== undefined && (await touchJob(deps.db, job.run))) {
+    const batch = await selectBatchOfJob(deps.db, batchId)
+    const rows = await takeUnfinishedRows(deps.db, batchId, chunk)
+    const wanted = batch.status !== 'cancelling' && rows.length > 0
+    if (wanted) await runRows(deps, job, batch, claim, rows)
+  }
+  const { rows_total: total, rows_completed: completed, rows_failed: failed } = await selectBatchOfJob(deps.db, batchId)
+  return { total, completed, failed }
+}
+
+async function runRows(
+  deps: ChunkDeps,
+  job: JobContext,
+  batch: BatchRow,
+  claim: ChunkClaim,
+  rows: Taken[],
+): Promise<void> {
+  const credit = await readCredit(deps, batch)
+  const stop = new AbortController()
+  const signal = AbortSignal.any([job.signal, stop.signal])
+  // Every row under way listens.
+  setMaxListeners(0, signal)
+  const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
+  const running = new Set<Promise<void>>()
+  let done = 0
+  try {
+    for await (const { row, line } of linesOfRows(deps, batch, rows, signal)) {
+      const leave = await deps.gate.enter(batch.user_id, signal)
+      const task = runOne(deps, batch, claim, row, line, credit, signal, leave)
+        .then(() => job.heartbeat((done += 1)))
+        .catch((error: unknown) => stop.abort(error))
+        .finally(() => running.delete(task))
+      running.add(task)
+    }
+    await Promise.all(running)
+    signal.throwIfAborted()
+  } finally {
+    stop.abort(new Error('the chunk has ended'))
+    clearInterval(touching)
+    await Promise.all(running)
+  }
+}
+
+/** Runs a row and commits its end. A row that was stopped has no end: it is run again or closed by the batch's. */
+async function runOne(
+  deps: ChunkDeps,
+  batch: BatchRow,
+  claim: ChunkClaim,
+  row: Taken,
+  line: Buffer,
+  credit: Credit,
+  signal: AbortSignal,
+  leave: Leave,
+): Promise<void> {
+  try {
+    const requestId = row.request_id ?? ''
+    const result = { ...claim, rowIndex: row.row_index }
+    const end = await runRowPaid(deps, batch, { requestId, line }, credit, signal).then(
+      ({ line: outputLine, call }) => ({ result: { ...result, outputLine, error: null }, call }),
+      (error: unknown) => ({
+        result: { ...result, outputLine: null, error: rowErrorOf(requireRowFailure(error, signal)) },
+        call: undefined,
+      }),
+    )
+    credit.update(await deps.commitRow({ userId: batch.user_id, ...end }))
+  } finally {
+    leave()
+  }
+}
+
+async function runRowPaid(
+  deps: ChunkDeps,
+  batch: BatchRow,
+  row: { requestId: string; line: Buffer },
+  credit: Credit,
+  signal: AbortSignal,
+) {
+  if (credit.isSpent()) {
+    throw new DomainError(402, 'payment_required', "The batch's hold and the account's credit are spent.", {
+      type: 'payment_required',
+    })
+  }
+  return runRow(deps, batch, row, signal)
+}
+
+/** Rethrows what is not the row's own failure. */
+function requireRowFailure(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) throw signal.reason
+  if (error instanceof UpstreamFailure && error.kind === 'aborted') throw error
+  return error
+}
+
+interface Credit {
+  isSpent(): boolean
+  update(committed: RowCommitted): void
+}
+
+/** What the tenant can still spend on the batch, as of the last commit. */
+async function readCredit(deps: ChunkDeps, batch: BatchRow): Promise<Credit> {
+  let available: Nanos = availableNanos(await requireAccount(deps.db, batch.user_id))
+  let hold: Nanos = await heldFor(deps.db, batch.id)
+  return {
+    isSpent: () => hold <= 0n && available <= 0n,
+    update: committed => {
+      available = committed.availableNanos ?? available
+      hold = committed.holdNanos ?? hold
+    },
+  }
+}
+
+/** The rows with their bytes: one read of the file from the first row's to the last row's end. */
+async function* linesOfRows(
+  deps: ChunkDeps,
+  batch: BatchRow,
+  rows: Taken[],
+  signal: AbortSignal,
+): AsyncGenerator<{ row: Taken; line: Buffer }> {
+  const first = rows[0]
+  const last = rows.at(-1)
+  if (first === undefined || last === undefined) return
+  const start = Number(first.byte_offset)
+  const end = Number(last.byte_offset) + last.byte_length - 1
+  const { body } = await deps.objects.get(objectKeyOf(batch.input_file_id), { range: { start, end }, signal })
+  let position = start
+  let held: Buffer = Buffer.alloc(0)
+  let next = 0
+  for await (const part of body as AsyncIterable<Buffer>) {
+    held = held.length === 0 ? part : Buffer.concat([held, part])
+    for (let row = rows[next]; row !== undefined; row = rows[next]) {
+      const from = Number(row.byte_offset) - position
+      if (held.length < from + row.byte_length) break
+      yield { row, line: Buffer.from(held.subarray(from, from + row.byte_length)) }
+      held = held.subarray(from + row.byte_length)
+      position += from + row.byte_length
+      next += 1
+    }
+  }
+  if (next < rows.length) throw new Error('the input file is shorter than it was')
+}

@@ -1,0 +1,74 @@
+import type { Metrics } from '../../infra/metrics.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { CallRecord } from '../calls/call.rules.ts'
+import { countCall, recordCalls } from '../calls/call.service.ts'
+import { createGroupCommit } from '../calls/group-commit.ts'
+import { availableNanos, lockAccounts } from '../ledger/ledger.service.ts'
+import type { Nanos } from '../ledger/money.rules.ts'
+import { addToBatches, finishRows, type BatchDelta, type RowResult } from './row.sql.ts'
+
+/** A row that is done: what it gave, and the call to charge where one succeeded. */
+export interface FinishedRow {
+  userId: string
+  result: RowResult
+  call: CallRecord | undefined
+}
+
+/** What the tenant can still spend after the commit. */
+export interface RowCommitted {
+  availableNanos: Nanos | undefined
+  holdNanos: Nanos | undefined
+}
+
+/** Makes a row's result durable and charges its call, together and once. */
+export type CommitRow = (row: FinishedRow) => Promise<RowCommitted>
+
+export function createRowCommit(deps: { db: Database; metrics: Metrics }): CommitRow {
+  return createGroupCommit<FinishedRow, RowCommitted>(async rows => {
+    const committed = await inTransaction(deps.db, tx => commitRows(tx, rows))
+    committed.calls.forEach(call => countCall(deps.metrics, call))
+    deps.metrics.commitSize.observe(rows.length)
+    return rows.map(row => ({
+      availableNanos: committed.available.get(row.userId),
+      holdNanos: committed.holds.get(row.result.batchId),
+    }))
+  })
+}
+
+const rowKey = (batchId: string, rowIndex: number): string => `${batchId} ${rowIndex}`
+
+async function commitRows(tx: Transaction, rows: readonly FinishedRow[]) {
+  await lockAccounts(tx, [...new Set(rows.map(row => row.userId))])
+  const written = new Set(
+    (
+      await finishRows(
+        tx,
+        rows.map(row => row.result),
+      )
+    ).map(row => rowKey(row.batch_id, row.row_index)),
+  )
+  const won = rows.filter(({ result }) => written.has(rowKey(result.batchId, result.rowIndex)))
+  const calls = won.flatMap(row => row.call ?? [])
+  const recorded = calls.length === 0 ? undefined : await recordCalls(tx, calls)
+  await addToBatches(tx, deltasOf(won))
+  return {
+    calls,
+    available: new Map(recorded?.accounts.map(account => [account.user_id, availableNanos(account)])),
+    holds: recorded?.holds ?? new Map<string, Nanos>(),
+  }
+}
+
+function deltasOf(rows: readonly FinishedRow[]): BatchDelta[] {
+  const deltas = new Map<string, BatchDelta>()
+  for (const { result, call } of rows) {
+    const empty = { batchId: result.batchId, completed: 0, failed: 0, tokensIn: 0, tokensOut: 0, costNanos: 0n }
+    const delta = deltas.get(result.batchId) ?? empty
+    if (result.error === null) delta.completed += 1
+    else delta.failed += 1
+    delta.tokensIn += call?.usage.input ?? 0
+    delta.tokensOut += call?.usage.output ?? 0
+    delta.costNanos += call?.costNanos ?? 0n
+    deltas.set(result.batchId, delta)
+  }
+  return [...deltas.values()]
+}

@@ -1,0 +1,151 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
+import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
+import type { CallRecord, TokenUsage, UsageSource } from '../calls/call.rules.ts'
+import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { upstreamBody } from '../chat/chat.rules.ts'
+import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { completionView, textOfChoices } from '../chat/reply.rules.ts'
+import { parseUsage, usageView } from '../chat/usage.rules.ts'
+import { embeddingsView, estimatedEmbeddingTokens } from '../embeddings/embeddings.rules.ts'
+import { DomainError } from '../errors.ts'
+import { usdNumber } from '../ledger/money.rules.ts'
+import type { Pauses } from '../routing/pauses.ts'
+import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import { outputLine } from './batch.rules.ts'
+import type { BatchRow } from './batch.sql.ts'
+import { parseLine, parseRow, type ParsedRow } from './row.rules.ts'
+
+export interface RowRunDeps extends RoutingDeps {
+  pauses: Pauses
+}
+
+/** A row as its chunk took it. */
+export interface TakenRow {
+  requestId: string
+  line: Buffer
+}
+
+const MOST_TRIES = 5
+const FIRST_RETRY_MS = 500
+const LONGEST_RETRY_MS = 15_000
+const DEFAULT_PAUSE_SECONDS = 5
+
+/**
+ * Runs one row to its end: transient failures are tried again, a model at its limit is waited for (the batch's
+ * deadline ends that). Errors: DomainError where the row has failed; the signal's reason where it was stopped.
+ */
+export async function runRow(
+  deps: RowRunDeps,
+  batch: BatchRow,
+  row: TakenRow,
+  signal: AbortSignal,
+): Promise<{ line: string; call: CallRecord }> {
+  const context = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
+  const parsed = parseRow(parseLine(row.line), context)
+  const startedAt = new Date()
+  const answer = await callPatiently(deps, routedCall(batch, parsed, row.requestId, signal))
+  const call = callRecord(batch, parsed, row.requestId, startedAt, answer)
+  return { line: outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json)), call }
+}
+
+type Answer = Awaited<ReturnType<typeof callForJson>>
+
+const routedCall = (
+  batch: BatchRow,
+  { body, model }: ParsedRow,
+  requestId: string,
+  signal: AbortSignal,
+): RoutedCall => ({
+  requestId,
+  model,
+  rules: batch.key_rules,
+  signal,
+  ...(batch.endpoint === 'embeddings'
+    ? { path: '/embeddings', body: withoutModel(body) }
+    : { path: '/chat/completions', body: upstreamBody(body as ChatCompletionRequest) }),
+})
+
+function callRecord(
+  batch: BatchRow,
+  parsed: ParsedRow,
+  requestId: string,
+  startedAt: Date,
+  answer: Answer,
+): CallRecord {
+  const { usage, source } = usageOf(batch, parsed, answer.json)
+  return {
+    id: requestId,
+    owner: { userId: batch.user_id, projectId: batch.project_id },
+    keyId: batch.api_key_id,
+    surface: 'batch',
+    resourceId: batch.id,
+    model: parsed.model.id,
+    upstream: answer.route.upstream.id,
+    upstreamModel: answer.route.model,
+    status: 'completed',
+    errorCode: null,
+    streamed: false,
+    usage,
+    usageSource: source,
+    costNanos: priceOfCall(parsed.model.price, usage, 'batch'),
+    providerBilled: false,
+    fallbackCount: answer.fallbackCount,
+    durationMs: Date.now() - startedAt.getTime(),
+    firstTokenMs: null,
+    createdAt: startedAt,
+  }
+}
+
+/** The closed reply that the row's line holds: what the operation itself would have answered. */
+function replyBody(batch: BatchRow, { model }: ParsedRow, call: CallRecord, reply: Record<string, unknown>): object {
+  const ipop = {
+    request_id: call.id,
+    latency_ms: call.durationMs,
+    cost_usd: usdNumber(call.costNanos),
+    cache_hit: false,
+    fallback_used: call.fallbackCount > 0,
+    fallback_count: call.fallbackCount,
+  }
+  if (batch.endpoint === 'embeddings') return { ...embeddingsView(model.id, reply, call.usage.input), ipop }
+  const created = Math.floor(call.createdAt.getTime() / 1000)
+  return completionView({ id: `chatcmpl-${call.id}`, created, model: model.id }, reply, usageView(call.usage), ipop)
+}
+
+async function callPatiently(deps: RowRunDeps, call: RoutedCall): Promise<Answer> {
+  for (let tries = 1; ;) {
+    await deps.pauses.wait(call.model.id, call.signal)
+    try {
+      return await callForJson(deps, call)
+    } catch (error) {
+      if (!(error instanceof DomainError) || !error.retryable) throw error
+      if (error.code === 'rate_limit_exceeded') {
+        deps.pauses.pause(call.model.id, error.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS)
+        continue
+      }
+      if (tries === MOST_TRIES) throw error
+      await delay(Math.min(FIRST_RETRY_MS * 2 ** tries, LONGEST_RETRY_MS), undefined, { signal: call.signal })
+      tries += 1
+    }
+  }
+}
+
+function usageOf(
+  batch: BatchRow,
+  { body, model }: ParsedRow,
+  reply: Record<string, unknown>,
+): { usage: TokenUsage; source: UsageSource } {
+  const reported = parseUsage(reply['usage'])
+  if (reported !== undefined) return { usage: reported, source: 'upstream' }
+  if (batch.endpoint === 'embeddings') {
+    return { usage: { input: estimatedEmbeddingTokens(body['input']), output: 0 }, source: 'counted' }
+  }
+  const request = body as ChatCompletionRequest
+  const encoding = model.tokenizer ?? 'o200k_base'
+  const input = countChatTokens(request.messages, request.tools ?? [], encoding)
+  return { usage: { input, output: countTextTokens(textOfChoices(reply, 'message'), encoding) }, source: 'counted' }
+}
+
+function withoutModel({ model: _model, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  return rest
+}

@@ -1,0 +1,120 @@
+import { requireUsableModel, type ModelDirectory } from '../catalog/model-access.rules.ts'
+import { priceOfCall } from '../catalog/pricing.rules.ts'
+import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import { estimatedInputTokens, requireChatRequest } from '../chat/chat.rules.ts'
+import { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { estimatedEmbeddingTokens, requireEmbeddingsRequest } from '../embeddings/embeddings.rules.ts'
+import { badRequest, DomainError } from '../errors.ts'
+import type { Nanos } from '../ledger/money.rules.ts'
+import type { KeyRules } from '../tenancy/tenancy.rules.ts'
+import { isStorable, isTooDeep } from '../text.rules.ts'
+import { requireValid } from '../validation.rules.ts'
+import { ENDPOINT_URLS, type RowError } from './batch.rules.ts'
+import type { BatchEndpoint } from './batch.schema.ts'
+
+type Fields = Record<string, unknown>
+
+export const LONGEST_LINE_BYTES = 8 * 1024 * 1024
+const LONGEST_CUSTOM_ID = 512
+/** Priced for a row that names no limit. */
+const UNSTATED_OUTPUT_TOKENS = 1_024
+
+export interface RowContext {
+  catalog: ModelDirectory
+  endpoint: BatchEndpoint
+  rules: KeyRules
+}
+
+export interface ParsedRow {
+  customId: string | null
+  model: CatalogEntry
+  body: Fields
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The JSON object of a line. Errors: 400. */
+export function parseLine(bytes: Uint8Array): Fields {
+  if (bytes.length > LONGEST_LINE_BYTES)
+    throw badRequest(`The line is longer than ${LONGEST_LINE_BYTES} bytes.`, undefined, 'line_too_long')
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    throw badRequest('The line is not valid JSON in UTF-8.', undefined, 'invalid_json_line')
+  }
+  if (isTooDeep(value)) throw badRequest('The line is nested too deeply.', undefined, 'invalid_json_line')
+  if (isFields(value)) return value
+  throw badRequest('The line is not a JSON object.', undefined, 'invalid_json_line')
+}
+
+/** The row's own id, where it has one that can be given back. */
+export function customIdOf(line: Fields): string | null {
+  const id = line['custom_id']
+  return typeof id === 'string' && id.length >= 1 && id.length <= LONGEST_CUSTOM_ID && isStorable(id) ? id : null
+}
+
+/**
+ * A row in OpenAI's form (`custom_id`, `method`, `url`, `body`) or the older one, where the row itself is the body.
+ * Errors: DomainError naming the field.
+ */
+export function parseRow(line: Fields, context: RowContext): ParsedRow {
+  const customId = customIdOf(line)
+  const older = line['body'] === undefined && line['url'] === undefined && line['model'] !== undefined
+  if (customId === null && (!older || line['custom_id'] !== undefined)) {
+    throw badRequest(`\`custom_id\` must be a text of 1 to ${LONGEST_CUSTOM_ID} characters.`, 'custom_id')
+  }
+  const body = older ? olderBody(line) : openAiBody(line, context.endpoint)
+  if (body['stream'] === true) throw badRequest('`stream` is not possible in a batch.', 'body.stream')
+  return { customId, body, model: requireRowModel(body, context) }
+}
+
+function openAiBody(line: Fields, endpoint: BatchEndpoint): Fields {
+  if (line['method'] !== 'POST') throw badRequest('`method` must be POST.', 'method')
+  const urls = ENDPOINT_URLS[endpoint]
+  if (typeof line['url'] !== 'string' || !urls.includes(line['url'])) {
+    throw badRequest(`\`url\` must be ${urls[0]}, as the batch's endpoint.`, 'url')
+  }
+  if (!isFields(line['body'])) throw badRequest('`body` must be an object.', 'body')
+  return line['body']
+}
+
+function olderBody(line: Fields): Fields {
+  const { custom_id: _customId, ...body } = line
+  return body
+}
+
+function requireRowModel(body: Fields, { catalog, endpoint, rules }: RowContext): CatalogEntry {
+  const { model } = body
+  if (typeof model !== 'string' || model === '') throw badRequest('`body.model` is required.', 'body.model')
+  const entry = requireUsableModel(catalog, model, rules)
+  if (endpoint === 'embeddings') {
+    requireEmbeddingsRequest(body, entry)
+    return entry
+  }
+  requireValid(ChatCompletionRequest, body)
+  requireChatRequest(body as ChatCompletionRequest, entry)
+  return entry
+}
+
+/** What the row is expected to cost at the batch price: the tokens it asks for, else 1,024. */
+export function expectedPrice({ model, body }: ParsedRow, endpoint: BatchEndpoint): Nanos {
+  if (endpoint === 'embeddings') {
+    return priceOfCall(model.price, { input: estimatedEmbeddingTokens(body['input']), output: 0 }, 'batch')
+  }
+  const request = body as ChatCompletionRequest
+  const asked = request.max_completion_tokens ?? request.max_tokens ?? UNSTATED_OUTPUT_TOKENS
+  const choices = typeof request['n'] === 'number' ? request['n'] : 1
+  const usage = { input: estimatedInputTokens(request), output: Math.min(asked, model.max_output_tokens) * choices }
+  return priceOfCall(model.price, usage, 'batch')
+}
+
+/** What a row's caller is told of a failure. */
+export function rowErrorOf(error: unknown, line?: number): RowError {
+  const at = line === undefined ? {} : { line }
+  if (!(error instanceof DomainError))
+    return { code: 'internal_error', message: 'The request failed on our side.', ...at }
+  const code = error.type === 'invalid_request' || error.type === undefined ? error.code : error.type
+  return { code, message: error.message, ...(error.param === undefined ? {} : { param: error.param }), ...at }
+}

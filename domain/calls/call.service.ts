@@ -1,0 +1,51 @@
+import type { Metrics } from '../../infra/metrics.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { Balances, Reservation } from '../ledger/balances.ts'
+import { lockAccounts } from '../ledger/ledger.service.ts'
+import type { CallRecord } from './call.rules.ts'
+import { insertCalls, type RecordedCalls } from './call.sql.ts'
+import { createGroupCommit } from './group-commit.ts'
+
+interface Finished {
+  call: CallRecord
+  reservation: Reservation
+}
+
+/** Makes a finished call durable: recorded and charged, once. The caller's reply waits for it. */
+export type RecordCall = (call: CallRecord, reservation: Reservation) => Promise<void>
+
+export function createCallRecorder(deps: { db: Database; balances: Balances; metrics: Metrics }): RecordCall {
+  const commit = createGroupCommit<Finished, void>(async group => {
+    const { accounts } = await inTransaction(deps.db, tx =>
+      recordCalls(
+        tx,
+        group.map(({ call }) => call),
+      ),
+    )
+    // In one tick, so that nobody sees the new balance with the old reservations.
+    deps.balances.refresh(accounts)
+    group.forEach(({ reservation }) => reservation.release())
+    deps.metrics.commitSize.observe(group.length)
+    return group.map(() => undefined)
+  })
+  return async (call, reservation) => {
+    countCall(deps.metrics, call)
+    try {
+      await commit({ call, reservation })
+    } finally {
+      reservation.release()
+    }
+  }
+}
+
+/** Records and charges calls in a transaction, each once however often it comes. Locks their accounts. */
+export async function recordCalls(tx: Transaction, calls: readonly CallRecord[]): Promise<RecordedCalls> {
+  await lockAccounts(tx, [...new Set(calls.map(call => call.owner.userId))])
+  return insertCalls(tx, calls)
+}
+
+export function countCall(metrics: Metrics, call: CallRecord): void {
+  metrics.modelCalls.inc({ upstream: call.upstream ?? 'none', surface: call.surface, status: call.status })
+  metrics.tokens.inc({ model: call.model, direction: 'in' }, call.usage.input)
+  metrics.tokens.inc({ model: call.model, direction: 'out' }, call.usage.output)
+}

@@ -1,0 +1,111 @@
+import type { Transaction } from '../../infra/postgres/database.ts'
+import type { AccountRow } from '../ledger/ledger.service.ts'
+import type { Nanos } from '../ledger/money.rules.ts'
+import type { CallRecord } from './call.rules.ts'
+
+export interface RecordedCalls {
+  accounts: AccountRow[]
+  /** What is left of each hold that paid for a call. */
+  holds: Map<string, Nanos>
+}
+
+/**
+ * Records calls, charges them and adds them to the hourly totals, each call once however often it comes: only rows
+ * that were inserted are charged. A call of a job draws on the job's hold first. The accounts must be locked; they guard
+ * the holds and the totals of their user.
+ */
+export async function insertCalls(tx: Transaction, calls: readonly CallRecord[]): Promise<RecordedCalls> {
+  const { rows } = await tx.query<ChangedRow>(INSERT_CALLS, [JSON.stringify(calls.map(wireCall))])
+  return {
+    accounts: rows.flatMap(row => (row.kind === 'account' ? [accountOf(row)] : [])),
+    holds: new Map(rows.flatMap(row => (row.kind === 'hold' ? [[row.id, row.first_nanos] as const] : []))),
+  }
+}
+
+interface ChangedRow {
+  kind: 'account' | 'hold'
+  id: string
+  first_nanos: Nanos
+  second_nanos: Nanos
+}
+
+const accountOf = (row: ChangedRow): AccountRow => ({
+  user_id: row.id,
+  balance_nanos: row.first_nanos,
+  held_nanos: row.second_nanos,
+})
+
+const wireCall = (call: CallRecord) => ({
+  id: call.id,
+  user_id: call.owner.userId,
+  project_id: call.owner.projectId,
+  api_key_id: call.keyId,
+  surface: call.surface,
+  resource_id: call.resourceId,
+  model: call.model,
+  upstream: call.upstream,
+  upstream_model: call.upstreamModel,
+  status: call.status,
+  error_code: call.errorCode,
+  streamed: call.streamed,
+  tokens_in: call.usage.input,
+  tokens_out: call.usage.output,
+  cached_tokens: call.usage.cached ?? null,
+  reasoning_tokens: call.usage.reasoning ?? null,
+  usage_source: call.usageSource,
+  cost_nanos: call.costNanos.toString(),
+  provider_billed: call.providerBilled,
+  fallback_count: call.fallbackCount,
+  duration_ms: call.durationMs,
+  first_token_ms: call.firstTokenMs,
+  created_at: call.createdAt.toISOString(),
+})
+
+const COLUMNS = `id, user_id, project_id, api_key_id, surface, resource_id, model, upstream, upstream_model, status,
+  error_code, streamed, tokens_in, tokens_out, cached_tokens, reasoning_tokens, usage_source, cost_nanos,
+  provider_billed, fallback_count, duration_ms, first_token_ms, created_at`
+
+const INSERT_CALLS = `
+WITH given AS (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
+    id uuid, user_id text, project_id text, api_key_id text, surface text, resource_id text, model text, upstream text,
+    upstream_model text, status text, error_code text, streamed boolean, tokens_in integer, tokens_out integer,
+    cached_tokens integer, reasoning_tokens integer, usage_source text, cost_nanos bigint, provider_billed boolean,
+    fallback_count integer, duration_ms integer, first_token_ms integer, created_at timestamptz)
+), inserted AS (
+  INSERT INTO inference_requests (${COLUMNS}) SELECT ${COLUMNS} FROM given ON CONFLICT (id) DO NOTHING RETURNING id
+), fresh AS (
+  SELECT given.*, h.resource_id AS hold_resource_id,
+    CASE WHEN h.resource_id IS NULL THEN 0 ELSE least(given.cost_nanos, greatest(0, h.remaining_nanos
+      - (sum(given.cost_nanos) OVER (PARTITION BY h.resource_id ORDER BY given.id) - given.cost_nanos)))::bigint
+    END AS drawn_nanos
+  FROM given JOIN inserted USING (id)
+  LEFT JOIN holds h ON h.resource_id = given.resource_id AND h.released_at IS NULL
+), entries AS (
+  INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos, created_at)
+  SELECT id, 'charge', user_id, project_id, hold_resource_id, -cost_nanos, -drawn_nanos, created_at
+  FROM fresh WHERE cost_nanos > 0
+), totals AS (
+  INSERT INTO usage_hourly AS u
+    (user_id, project_id, hour, api_key_id, surface, model, requests, tokens_in, tokens_out, cost_nanos)
+  SELECT user_id, coalesce(project_id, ''), date_trunc('hour', created_at, 'UTC'), api_key_id, surface, model,
+    count(*), sum(tokens_in), sum(tokens_out), sum(cost_nanos)
+  FROM fresh GROUP BY 1, 2, 3, 4, 5, 6
+  ON CONFLICT (user_id, project_id, hour, api_key_id, surface, model) DO UPDATE SET
+    requests = u.requests + excluded.requests, tokens_in = u.tokens_in + excluded.tokens_in,
+    tokens_out = u.tokens_out + excluded.tokens_out, cost_nanos = u.cost_nanos + excluded.cost_nanos
+), account AS (
+  UPDATE accounts a SET balance_nanos = a.balance_nanos - s.cost, held_nanos = a.held_nanos - s.drawn
+  FROM (SELECT user_id, sum(cost_nanos)::bigint AS cost, sum(drawn_nanos)::bigint AS drawn FROM fresh GROUP BY user_id) s
+  WHERE a.user_id = s.user_id
+  RETURNING a.user_id, a.balance_nanos, a.held_nanos
+), hold AS (
+  UPDATE holds h SET remaining_nanos = h.remaining_nanos - s.drawn
+  FROM (SELECT hold_resource_id, sum(drawn_nanos)::bigint AS drawn FROM fresh
+        WHERE hold_resource_id IS NOT NULL GROUP BY 1) s
+  WHERE h.resource_id = s.hold_resource_id
+  RETURNING h.resource_id, h.remaining_nanos
+)
+SELECT 'account' AS kind, user_id AS id, balance_nanos AS first_nanos, held_nanos AS second_nanos FROM account
+UNION ALL
+SELECT 'hold', resource_id, remaining_nanos, 0 FROM hold`

@@ -1,0 +1,27 @@
+import { nanosOfPicos, picosPerToken, type Nanos } from '../ledger/money.rules.ts'
+import type { TokenUsage } from '../calls/call.rules.ts'
+
+/** USD per million tokens, as the catalog states them. */
+export interface Rates {
+  input: number
+  cached_input: number
+  output: number
+}
+
+export type ServiceTier = 'standard' | 'batch'
+
+/** What is paid of the standard price. */
+export const TIER_PERCENT: Record<ServiceTier, bigint> = { standard: 100n, batch: 50n }
+
+/** The price of a call: summed in pico-USD, rounded once to nano-USD, half up. Reasoning tokens are output tokens. */
+export function priceOfCall(rates: Rates, usage: TokenUsage, tier: ServiceTier): Nanos {
+  const cached = BigInt(Math.min(usage.cached ?? 0, usage.input))
+  const picos =
+    (BigInt(usage.input) - cached) * picosPerToken(rates.input) +
+    cached * picosPerToken(rates.cached_input) +
+    BigInt(usage.output) * picosPerToken(rates.output)
+  return nanosOfPicos((picos * TIER_PERCENT[tier]) / 100n)
+}
+
+export const rateAtTier = (usdPerMillion: number, tier: ServiceTier): number =>
+  Number(picosPerToken(usdPerMillion) * TIER_PERCENT[tier]) / 100_000_000

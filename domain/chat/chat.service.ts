@@ -1,0 +1,108 @@
+import type { RecordCall } from '../calls/call.service.ts'
+import { requireUsableModel } from '../catalog/model-access.rules.ts'
+import { priceOfCall } from '../catalog/pricing.rules.ts'
+import type { Balances } from '../ledger/balances.ts'
+import {
+  allowedRoutes,
+  callForEvents,
+  callForJson,
+  type RoutedCall,
+  type RoutingDeps,
+} from '../routing/routing.service.ts'
+import type { Caller } from '../tenancy/tenancy.rules.ts'
+import { ChatCall, type CallFacts } from './chat-call.ts'
+import {
+  contextTooLong,
+  estimatedInputTokens,
+  mostOutputTokens,
+  requireChatRequest,
+  upstreamBody,
+  wantsUsageChunk,
+} from './chat.rules.ts'
+import type { ChatCompletionRequest, ChatCompletionResponse } from './chat.schema.ts'
+import { chatChunks } from './chat-stream.ts'
+import { certainlyTooLong } from './context-window.ts'
+import { completionView } from './reply.rules.ts'
+import { usageView } from './usage.rules.ts'
+
+export interface ChatDeps extends RoutingDeps {
+  balances: Balances
+  recordCall: RecordCall
+}
+
+export interface ChatRequest {
+  requestId: string
+  caller: Caller
+  request: ChatCompletionRequest
+  /** Aborts when the client goes away. */
+  signal: AbortSignal
+  /** Told the figures of the call when it ends. */
+  annotate(facts: CallFacts): void
+}
+
+/** Whether the sandbox model answered, which replies say in a header. */
+interface Origin {
+  sandbox: boolean
+}
+
+/**
+ * A chat completion, recorded and billed before it is returned.
+ * Errors: 400, 402, 403, 404, 409, 429, 503; UpstreamFailure `aborted` where the client went away.
+ */
+export async function completeChat(
+  deps: ChatDeps,
+  chat: ChatRequest,
+): Promise<Origin & { reply: ChatCompletionResponse }> {
+  const { call, routed } = await admit(deps, chat)
+  try {
+    const { json, route, fallbackCount, headers } = await callForJson(deps, routed)
+    call.answeredBy(route, fallbackCount)
+    call.sawReply(json)
+    const { usage, ipop } = await call.complete()
+    return { reply: completionView(call.head, json, usageView(usage), ipop), sandbox: isSandbox(headers) }
+  } catch (error) {
+    await call.fail(error)
+    throw error
+  }
+}
+
+/**
+ * The same as a stream of chunks. Resolves at the upstream's first event: until then every error is a plain reply,
+ * and routes can still be changed.
+ */
+export async function streamChat(
+  deps: ChatDeps,
+  chat: ChatRequest,
+): Promise<Origin & { events: AsyncIterable<string> }> {
+  const { call, routed } = await admit(deps, chat)
+  try {
+    const { events, route, fallbackCount, headers } = await callForEvents(deps, routed)
+    call.answeredBy(route, fallbackCount)
+    return { events: chatChunks(call, events, wantsUsageChunk(chat.request)), sandbox: isSandbox(headers) }
+  } catch (error) {
+    await call.fail(error)
+    throw error
+  }
+}
+
+const isSandbox = (headers: ReadonlyMap<string, string>): boolean => headers.get('x-ipop-sandbox') === 'true'
+
+/** Everything that is checked before an upstream is asked: the request, the key, the context window, the credit. */
+async function admit(deps: ChatDeps, chat: ChatRequest): Promise<{ call: ChatCall; routed: RoutedCall }> {
+  const { caller, request, requestId, signal } = chat
+  const model = requireUsableModel(deps.catalog, request.model, caller.rules)
+  requireChatRequest(request, model)
+  allowedRoutes(deps.catalog, model, caller.rules)
+  const tooLong = certainlyTooLong(request, model)
+  if (tooLong !== undefined) throw contextTooLong(model, tooLong)
+  const worstCase = { input: estimatedInputTokens(request), output: mostOutputTokens(request, model) }
+  const reservation = await deps.balances.reserve(caller.owner.userId, priceOfCall(model.price, worstCase, 'standard'))
+  const call = new ChatCall(
+    { ...deps, annotate: facts => chat.annotate(facts) },
+    { requestId, caller, model, request, reservation },
+  )
+  return {
+    call,
+    routed: { requestId, model, rules: caller.rules, path: '/chat/completions', body: upstreamBody(request), signal },
+  }
+}

@@ -1,0 +1,33 @@
+import type { TokenUsage } from '../calls/call.rules.ts'
+import type { Usage } from './chat.schema.ts'
+
+type Fields = Record<string, unknown>
+
+/** What a database integer holds. */
+const LARGEST_COUNT = 2 ** 31 - 1
+
+const tokens = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LARGEST_COUNT ? value : undefined
+const fields = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {})
+
+/** The token figures of an upstream's `usage`; undefined where it is missing or not usable. */
+export function parseUsage(value: unknown): TokenUsage | undefined {
+  const usage = fields(value)
+  const input = tokens(usage['prompt_tokens'])
+  const output = tokens(usage['completion_tokens']) ?? (input === undefined ? undefined : 0)
+  if (input === undefined || output === undefined) return undefined
+  return {
+    input,
+    output,
+    cached: tokens(fields(usage['prompt_tokens_details'])['cached_tokens']),
+    reasoning: tokens(fields(usage['completion_tokens_details'])['reasoning_tokens']),
+  }
+}
+
+export const usageView = ({ input, output, cached, reasoning }: TokenUsage): Usage => ({
+  prompt_tokens: input,
+  completion_tokens: output,
+  total_tokens: input + output,
+  ...(cached === undefined ? {} : { prompt_tokens_details: { cached_tokens: cached } }),
+  ...(reasoning === undefined ? {} : { completion_tokens_details: { reasoning_tokens: reasoning } }),
+})

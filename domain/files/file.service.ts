@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto'
+import { pipeline, Transform, type Readable } from 'node:stream'
+import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/store.ts'
+import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
+import { isId, newId } from '../ids.ts'
+import { openJobReading } from '../jobs/jobs.service.ts'
+import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
+import type { FileList, FileObject, ListFilesQuery } from './file.schema.ts'
+import {
+  deleteFileRow,
+  insertUploading,
+  selectFile,
+  selectFileForDelete,
+  selectFileForUse,
+  selectFiles,
+  selectLeftovers,
+  setDeleting,
+  setReady,
+  type FileRow,
+} from './file.sql.ts'
+
+interface Deps {
+  db: Database
+  objects: ObjectStore
+}
+
+export const FILE_LIMIT_BYTES = 512 * 1024 * 1024
+const DEFAULT_PAGE = 100
+const SWEEP_LIMIT = 100
+
+/** An object that is stored whole but that nobody can see before its file is published. */
+export interface WrittenFile {
+  id: string
+  bytes: number
+  sha256: string
+}
+
+/**
+ * Streams bytes into the store under a new file id. Publish it in a transaction to make it a file; what is never
+ * published is swept after a day. Failing leaves nothing. Errors: 413; what the body fails with.
+ */
+export async function writeFile(deps: Deps, owner: Owner, body: Readable, signal?: AbortSignal): Promise<WrittenFile> {
+  const id = newId('file')
+  const objectKey = objectKeyOf(id)
+  await insertUploading(deps.db, owner, id, objectKey)
+  try {
+    const meter = meteredHash(FILE_LIMIT_BYTES)
+    const metered = pipeline(body, meter.stream, () => undefined)
+    await deps.objects.put(objectKey, metered, { contentType: 'application/octet-stream', ...(signal && { signal }) })
+    return { id, ...meter.result() }
+  } catch (error) {
+    await discardQuietly(deps, id)
+    throw error
+  }
+}
+
+/** Makes a written file visible. */
+export async function publishFile(
+  tx: Queryable,
+  written: WrittenFile,
+  details: { purpose: string; filename: string | null },
+): Promise<FileRow> {
+  const row = await setReady(tx, written.id, { ...written, ...details })
+  if (row === undefined) throw new Error('the written file is gone')
+  return row
+}
+
+/** A form's fields may come after its file: `details` is asked when the body has been read. */
+export async function uploadFile(
+  deps: Deps,
+  caller: Caller,
+  upload: { body: Readable; signal: AbortSignal; details: () => { purpose: string; filename: string | null } },
+): Promise<FileObject> {
+  const written = await writeFile(deps, caller.owner, upload.body, upload.signal)
+  try {
+    return fileView(await publishFile(deps.db, written, upload.details()))
+  } catch (error) {
+    await discardQuietly(deps, written.id)
+    throw error
+  }
+}
+
+/** The newest first. */
+export async function listFiles(deps: Deps, caller: Caller, query: ListFilesQuery): Promise<FileList> {
+  if (query.after !== undefined && !isId('file', query.after))
+    throw badRequest('`after` must be the id of a file.', 'after')
+  const limit = query.limit ?? DEFAULT_PAGE
+  const rows = await selectFiles(deps.db, caller.owner, {
+    purpose: query.purpose,
+    after: query.after,
+    limit: limit + 1,
+  })
+  const data = rows.slice(0, limit).map(fileView)
+  return {
+    object: 'list',
+    data,
+    has_more: rows.length > limit,
+    first_id: data[0]?.id ?? null,
+    last_id: data.at(-1)?.id ?? null,
+  }
+}
+
+/** Errors: 404. */
+export async function getFile(deps: Pick<Deps, 'db'>, caller: Caller, fileId: string): Promise<FileObject> {
+  return fileView(await requireFile(deps.db, caller.owner, fileId))
+}
+
+/** Errors: 404; ObjectStoreError RangeNotSatisfiable. */
+export async function readFile(
+  deps: Deps,
+  caller: Caller,
+  fileId: string,
+  rangeOf: (sizeBytes: number) => ByteRange | undefined,
+  signal: AbortSignal,
+): Promise<{ file: FileObject; reading: ObjectReading; range: ByteRange | undefined }> {
+  const row = await requireFile(deps.db, caller.owner, fileId)
+  const range = rangeOf(Number(row.bytes))
+  const reading = await deps.objects.get(row.object_key, { signal, ...(range && { range }) })
+  return { file: fileView(row), reading, range }
+}
+
+/** Errors: 404; 409 while an unfinished job reads the file. */
+export async function deleteFile(deps: Deps, caller: Caller, fileId: string): Promise<void> {
+  const row = await inTransaction(deps.db, async tx => {
+    const file = isId('file', fileId) ? await selectFileForDelete(tx, caller.owner, fileId) : undefined
+    if (file === undefined) throw notFound('file', 'file_id')
+    const job = await openJobReading(tx, fileId)
+    if (job !== undefined)
+      throw conflict(`The file is being read by ${job}. Cancel that or wait for its end.`, 'file_id')
+    await setDeleting(tx, fileId)
+    return file
+  })
+  await discard(deps, row)
+}
+
+async function requireFile(db: Queryable, owner: Owner, fileId: string): Promise<FileRow> {
+  const row = isId('file', fileId) ? await selectFile(db, owner, fileId) : undefined
+  if (row === undefined) throw notFound('file', 'file_id')
+  return row
+}
+
+/** The file, kept from deletion until the transaction ends. Errors: 400 naming `param`: a file of another purpose, or none. */
+export async function requireFileFor(
+  tx: Transaction,
+  owner: Owner,
+  fileId: string,
+  purpose: string,
+  param: string,
+): Promise<FileRow> {
+  const row = isId('file', fileId) ? await selectFileForUse(tx, owner, fileId) : undefined
+  if (row === undefined)
+    throw new DomainError(404, 'bad_request', `There is no file ${JSON.stringify(fileId.slice(0, 80))}.`, {
+      type: 'not_found',
+      param,
+    })
+  if (row.purpose !== purpose) throw badRequest(`The file's purpose is ${row.purpose}; it must be ${purpose}.`, param)
+  return row
+}
+
+/** Where a job's activity reads the bytes of its file. */
+export const objectKeyOf = (fileId: string): string => `files/${fileId}`
+
+/** Removes what crashed uploads and deletions left. True where there may be more. */
+export async function sweepFiles(deps: Deps): Promise<boolean> {
+  const leftovers = await selectLeftovers(deps.db, SWEEP_LIMIT)
+  for (const leftover of leftovers) await discard(deps, leftover)
+  return leftovers.length === SWEEP_LIMIT
+}
+
+/** The object goes first: a row without an object is found again by the sweep, an object without a row is not. */
+async function discard(deps: Deps, row: Pick<FileRow, 'id' | 'object_key'>): Promise<void> {
+  await deps.objects.delete(row.object_key)
+  await deleteFileRow(deps.db, row.id)
+}
+
+/** After a failure that the caller is told of: what this leaves, the sweep takes. */
+const discardQuietly = (deps: Deps, id: string): Promise<void> =>
+  discard(deps, { id, object_key: objectKeyOf(id) }).catch(() => undefined)
+
+export const fileView = (row: FileRow): FileObject => ({
+  id: row.id,
+  object: 'file',
+  object_kind: 'file',
+  status: 'processed',
+  owner_user_id: row.user_id,
+  project_id: row.project_id,
+  purpose: row.purpose,
+  filename: row.filename,
+  bytes: Number(row.bytes),
+  sha256: row.sha256,
+  storage_uri: `ipop://files/${row.id}`,
+  created_at: row.created_at.toISOString(),
+  expires_at: row.expires_at?.toISOString() ?? null,
+})
+
+function meteredHash(limitBytes: number): { stream: Transform; result(): { bytes: number; sha256: string } } {
+  const hash = createHash('sha256')
+  let bytes = 0
+  const stream = new Transform({
+    transform(part: Buffer, _encoding, done) {
+      bytes += part.length
+      if (bytes > limitBytes) return done(tooLarge(limitBytes))
+      hash.update(part)
+      done(null, part)
+    },
+  })
+  return { stream, result: () => ({ bytes, sha256: hash.digest('hex') }) }
+}
+
+export const tooLarge = (limitBytes: number): DomainError =>
+  new DomainError(413, 'bad_request', `A file has at most ${limitBytes} bytes.`, { type: 'payload_too_large' })

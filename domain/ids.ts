@@ -1,0 +1,19 @@
+import { v7 as uuidv7 } from 'uuid'
+
+export type IdPrefix = 'user' | 'proj' | 'key' | 'file' | 'batch' | 'credit'
+
+/** A new opaque id, `prefix_` and a UUIDv7's hex digits (RFC 9562): ids of a kind sort by their time. */
+export const newId = (prefix: IdPrefix): string => `${prefix}_${uuidv7().replaceAll('-', '')}`
+
+/** A request's id: a bare UUIDv7. */
+export const newRequestId = (): string => uuidv7()
+
+/** The UUID inside a prefixed id. */
+export function uuidOf(id: string): string {
+  const hex = id.slice(id.lastIndexOf('_') + 1)
+  if (!/^[0-9a-f]{32}$/.test(hex)) throw new TypeError('not a prefixed id')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+/** Whether a text has the form of an id of that prefix: what has not is never asked of the database. */
+export const isId = (prefix: IdPrefix, text: string): boolean => new RegExp(`^${prefix}_[0-9a-f]{32}$`).test(text)

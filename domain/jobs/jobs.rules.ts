@@ -1,0 +1,41 @@
+import type { Owner } from '../tenancy/tenancy.rules.ts'
+
+export type JobKind = 'batch'
+
+/** One run of a job's workflow. A retry or a restart is the next run: its writes supersede the earlier ones'. */
+export interface JobRun {
+  resourceId: string
+  run: number
+}
+
+export interface Job extends JobRun {
+  kind: JobKind
+  owner: Owner
+}
+
+/** The workflow's id in Temporal: carrying the same run twice names the same workflow. */
+export const workflowIdOf = ({ resourceId, run }: JobRun): string => `${resourceId}.${run}`
+
+/** Errors: TypeError where it is not an id that workflowIdOf made. */
+export function jobRunOf(workflowId: string): JobRun {
+  const match = /^(.+)\.(\d+)$/.exec(workflowId)
+  if (match?.[1] === undefined) throw new TypeError(`${workflowId} is not the workflow of a job`)
+  return { resourceId: match[1], run: Number(match[2]) }
+}
+
+export const MOST_LOST_RUNS = 3
+
+/** Why a job's workflow is no more, where it did not end the job itself. */
+export type JobLoss = 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed_out' | 'lost'
+
+export const LOSS_TEXT: Record<JobLoss, string> = {
+  completed: 'The workflow ended without finishing the job.',
+  failed: 'The workflow failed.',
+  cancelled: 'The workflow was cancelled by an operator.',
+  terminated: 'The workflow was terminated by an operator.',
+  timed_out: 'The workflow timed out.',
+  lost: 'The workflow was lost and could not be restarted.',
+}
+
+/** Delay before a command is carried again: 1 s doubling to 30 s. */
+export const carryAgainAfterMs = (attempts: number): number => Math.min(30_000, 1_000 * 2 ** Math.min(attempts - 1, 5))

@@ -1,0 +1,52 @@
+import type { Database, Queryable, Transaction } from '../../infra/postgres/database.ts'
+import type { JobRun } from './jobs.rules.ts'
+import {
+  announceCancel,
+  insertCommand,
+  insertJob,
+  selectOpenJobIdsOfUser,
+  selectOpenJobReading,
+  selectOpenJobs,
+  setJobEnded,
+  setNextRun,
+  touchRun,
+  type JobRow,
+  type NewJob,
+} from './jobs.sql.ts'
+
+/** Makes the job exist, in the transaction of its resource. The relay starts its workflow after the commit. */
+export async function startJob(tx: Transaction, job: NewJob): Promise<void> {
+  await insertJob(tx, job)
+  await insertCommand(tx, job.resourceId, 'start')
+}
+
+/** Asks the job to stop: upstream calls are aborted at once, its workflow is cancelled. Harmless where it has ended. */
+export async function cancelJob(tx: Transaction, resourceId: string): Promise<void> {
+  await insertCommand(tx, resourceId, 'cancel')
+  await announceCancel(tx, resourceId)
+}
+
+export async function cancelJobsOfUser(tx: Transaction, userId: string): Promise<void> {
+  for (const resourceId of await selectOpenJobIdsOfUser(tx, userId)) await cancelJob(tx, resourceId)
+}
+
+/**
+ * Says that this run is alive, and fences it: false where another run has taken over or the job has ended,
+ * and then nothing of this run may be written.
+ */
+export const touchJob = (tx: Queryable, run: JobRun): Promise<boolean> => touchRun(tx, run)
+
+/** Ends the job in the transaction of its resource's last state. False where this run may not. */
+export const endJob = (tx: Transaction, run: JobRun, outcome: string): Promise<boolean> => setJobEnded(tx, run, outcome)
+
+/** Starts the next run of a job whose workflow is gone without a trace. */
+export async function restartLostJob(tx: Transaction, run: JobRun): Promise<void> {
+  if (await setNextRun(tx, run)) await insertCommand(tx, run.resourceId, 'start')
+}
+
+/** The id of an open job that reads the file, where there is one. */
+export const openJobReading = (db: Queryable, fileId: string): Promise<string | undefined> =>
+  selectOpenJobReading(db, fileId)
+
+/** The newest open jobs first. */
+export const listOpenJobs = (deps: { db: Database }, limit: number): Promise<JobRow[]> => selectOpenJobs(deps.db, limit)

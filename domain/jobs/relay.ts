@@ -1,0 +1,76 @@
+import type { Log } from '../../infra/log.ts'
+import type { Database } from '../../infra/postgres/database.ts'
+import type { Listener } from '../../infra/postgres/listener.ts'
+import type { WorkflowClient } from '../../infra/temporal/workflow-client.ts'
+import { createLoop, type Loop } from './loop.ts'
+import { carryAgainAfterMs, workflowIdOf } from './jobs.rules.ts'
+import {
+  claimCommands,
+  JOB_COMMANDS,
+  setCommandDelivered,
+  setCommandFailed,
+  type CommandRow,
+  type JobRow,
+} from './jobs.sql.ts'
+
+interface Deps {
+  db: Database
+  listener: Listener
+  workflows: WorkflowClient
+  log: Log
+}
+
+/** Commands carried at once: Temporal is slower than Postgres, so a burst waits here. */
+const AT_ONCE = 8
+const LOOK_EVERY_MS = 2_000
+
+/**
+ * Carries committed job commands to Temporal, in order within a job, at least once: carrying twice is harmless since
+ * a run's workflow id is fixed. While Temporal is away the commands wait; none is lost.
+ */
+export function startRelay(deps: Deps): Loop {
+  const loop = createLoop({ name: 'relay', everyMs: LOOK_EVERY_MS, log: deps.log, turn: () => carryDue(deps) })
+  deps.listener.on(JOB_COMMANDS, () => loop.wake())
+  deps.listener.onGap(() => loop.wake())
+  return loop
+}
+
+/** One round. True where more may be due. */
+async function carryDue(deps: Deps): Promise<boolean> {
+  const commands = await claimCommands(deps.db, AT_ONCE)
+  await Promise.all(commands.map(command => carryOne(deps, command)))
+  return commands.length === AT_ONCE
+}
+
+async function carryOne(deps: Deps, command: CommandRow & { job: JobRow }): Promise<void> {
+  try {
+    if (command.run === command.job.run) await carry(deps.workflows, command)
+    await setCommandDelivered(deps.db, command.id)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    deps.log.warn(
+      { job: command.resource_id, command: command.command, attempts: command.attempts, reason },
+      'command not carried',
+    )
+    await setCommandFailed(deps.db, command.id, reason.slice(0, 500), carryAgainAfterMs(command.attempts))
+  }
+}
+
+async function carry(
+  workflows: WorkflowClient,
+  { command, job, signal, payload }: CommandRow & { job: JobRow },
+): Promise<void> {
+  const workflowId = workflowIdOf({ resourceId: job.resource_id, run: job.run })
+  if (command === 'cancel') return workflows.cancel(workflowId)
+  if (command === 'signal') return workflows.signal(workflowId, signal ?? '', payload)
+  return workflows.start({
+    workflowId,
+    workflow: job.workflow,
+    taskQueue: job.task_queue,
+    input: job.input,
+    summary: job.summary,
+    tenantId: job.user_id,
+    surface: job.kind,
+    jobId: job.resource_id,
+  })
+}

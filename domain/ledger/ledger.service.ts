@@ -1,0 +1,82 @@
+import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import { badRequest, notFound } from '../errors.ts'
+import { newId, uuidOf } from '../ids.ts'
+import type { Owner } from '../tenancy/tenancy.rules.ts'
+import {
+  closeHold,
+  insertAccount,
+  insertHold,
+  lockAccounts,
+  post,
+  selectAccount,
+  selectEntries,
+  selectHold,
+  type AccountRow,
+  type EntryRow,
+} from './ledger.sql.ts'
+import type { Nanos } from './money.rules.ts'
+
+interface Deps {
+  db: Database
+}
+
+export const openAccount = (tx: Transaction, userId: string): Promise<void> => insertAccount(tx, userId)
+
+export type { AccountRow } from './ledger.sql.ts'
+export { lockAccounts } from './ledger.sql.ts'
+
+/** What the account can still spend: its balance without what is held for jobs. */
+export const availableNanos = (account: Pick<AccountRow, 'balance_nanos' | 'held_nanos'>): Nanos =>
+  account.balance_nanos - account.held_nanos
+
+/** Errors: 404 for an unknown user. */
+export async function requireAccount(db: Queryable, userId: string): Promise<AccountRow> {
+  const account = await selectAccount(db, userId)
+  if (account === undefined) throw notFound('user', 'user')
+  return account
+}
+
+/** Adds credit, or takes it back with a negative amount. */
+export async function addCredit(deps: Deps, userId: string, amountNanos: Nanos, note: string): Promise<AccountRow> {
+  if (amountNanos === 0n) throw badRequest('The amount must not be zero.', 'amount')
+  return inTransaction(deps.db, async tx => {
+    const [account] = await lockAccounts(tx, [userId])
+    if (account === undefined) throw notFound('user', 'user')
+    const reference = uuidOf(newId('credit'))
+    return post(tx, { reference, kind: 'credit', owner: { userId, projectId: null }, amountNanos, heldNanos: 0n, note })
+  })
+}
+
+/** The newest entries first. */
+export const listEntries = (deps: Deps, userId: string, limit: number): Promise<EntryRow[]> =>
+  selectEntries(deps.db, userId, limit)
+
+export type HoldOutcome = { placed: true } | { placed: false; availableNanos: Nanos }
+
+/** What is left of a job's hold; nothing where it has none. */
+export const heldFor = async (db: Queryable, resourceId: string): Promise<Nanos> =>
+  (await selectHold(db, resourceId))?.remaining_nanos ?? 0n
+
+/** Sets an amount aside for a job, once: a second call for the same resource changes nothing. Locks the account. */
+export async function placeHold(
+  tx: Transaction,
+  resourceId: string,
+  owner: Owner,
+  amountNanos: Nanos,
+): Promise<HoldOutcome> {
+  const [account] = await lockAccounts(tx, [owner.userId])
+  if (account === undefined) throw notFound('user', 'user')
+  if ((await selectHold(tx, resourceId)) !== undefined) return { placed: true }
+  const available = availableNanos(account)
+  if (available < amountNanos) return { placed: false, availableNanos: available }
+  await insertHold(tx, resourceId, owner, amountNanos)
+  return { placed: true }
+}
+
+/** Gives back what the job did not spend, once. Locks the account: call it before touching the feature's own rows. */
+export async function releaseHold(tx: Transaction, resourceId: string, owner: Owner): Promise<void> {
+  await lockAccounts(tx, [owner.userId])
+  const hold = await selectHold(tx, resourceId)
+  if (hold === undefined || hold.released_at !== null) return
+  await closeHold(tx, hold, owner)
+}

@@ -1,0 +1,70 @@
+import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleAll, type CircuitBreakerPolicy } from 'cockatiel'
+import { UpstreamFailure, type UpstreamFailureKind } from '../../infra/upstreams/upstream.ts'
+import type { Route } from '../catalog/catalog.ts'
+
+const FAILURES_TO_OPEN = 5
+const HALF_OPEN_AFTER_MS = 10_000
+/** Failures that say something of the route's health; the others are the request's, the client's or of load. */
+const UNHEALTHY: ReadonlySet<UpstreamFailureKind> = new Set(['refused', 'unknown_model', 'unavailable', 'timeout'])
+
+export type RouteHealth = 'good' | 'recovering' | 'broken'
+
+/**
+ * A circuit breaker for each upstream and model: five failures in a row open it, after ten seconds one call tries.
+ * It is this process's own experience.
+ */
+export interface Breakers {
+  healthOf(route: Route): RouteHealth
+  /** Runs a call through the route's breaker. Errors: the call's own, or UpstreamFailure `unavailable` where it is open. */
+  run<T>(route: Route, call: () => Promise<T>): Promise<T>
+}
+
+export function createBreakers(): Breakers {
+  const breakers = new Map<string, CircuitBreakerPolicy>()
+  const breakerOf = (route: Route) => {
+    const key = `${route.upstream.id} ${route.model}`
+    const known = breakers.get(key)
+    if (known !== undefined) return known
+    const made = circuitBreaker(handleAll, {
+      halfOpenAfter: HALF_OPEN_AFTER_MS,
+      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+    })
+    breakers.set(key, made)
+    return made
+  }
+  return {
+    healthOf: route => HEALTH[breakerOf(route).state],
+    run: async (route, call) => {
+      const breaker = breakerOf(route)
+      // The policy would let others wait for the one call that tries, for as long as that takes.
+      if (breaker.state === CircuitState.HalfOpen) throw circuitOpen()
+      const outcome = await breaker
+        .execute(() => settled(call))
+        .catch((error: unknown) => {
+          throw error instanceof UpstreamFailure ? error : circuitOpen(error)
+        })
+      if ('failure' in outcome) throw outcome.failure
+      return outcome.value
+    },
+  }
+}
+
+const circuitOpen = (cause?: unknown): UpstreamFailure =>
+  new UpstreamFailure('unavailable', 'the circuit to the upstream is open', { retryAfterSeconds: 5, cause })
+
+const HEALTH: Record<CircuitState, RouteHealth> = {
+  [CircuitState.Closed]: 'good',
+  [CircuitState.HalfOpen]: 'recovering',
+  [CircuitState.Open]: 'broken',
+  [CircuitState.Isolated]: 'broken',
+}
+
+/** A call's end as the breaker should see it: only failures of the route's health reach it as errors. */
+async function settled<T>(call: () => Promise<T>): Promise<{ value: T } | { failure: unknown }> {
+  try {
+    return { value: await call() }
+  } catch (failure) {
+    if (failure instanceof UpstreamFailure && UNHEALTHY.has(failure.kind)) throw failure
+    return { failure }
+  }
+}

@@ -1,0 +1,120 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { badRequest, notFound, rateLimited, unauthorized } from '../errors.ts'
+import { newId } from '../ids.ts'
+import type { KeyCache } from './key-cache.ts'
+import {
+  announceKeyChange,
+  insertKey,
+  selectKeyByHash,
+  selectKeys,
+  setKeyRevoked,
+  takeRequest,
+  type AuthenticatedKeyRow,
+  type KeyRow,
+} from './keys.sql.ts'
+import { requireUser } from './tenancy.service.ts'
+import { selectProject } from './tenancy.sql.ts'
+import { keyRefusal, type Caller } from './tenancy.rules.ts'
+
+interface Deps {
+  db: Database
+}
+
+export type AuthenticatedKey = AuthenticatedKeyRow
+
+/** `ipop_` and 32 random bytes in base64url: recognisable in a leak scan, not guessable. */
+const KEY_FORM = /^ipop_[A-Za-z0-9_-]{43}$/
+const newSecret = () => `ipop_${randomBytes(32).toString('base64url')}`
+const sha256 = (secret: string) => createHash('sha256').update(secret).digest()
+
+export interface CreateKeyRequest {
+  userId: string
+  name: string
+  projectId?: string | undefined
+  allowedModels?: string[] | undefined
+  externalProcessing?: boolean | undefined
+  requestsPerMinute?: number | undefined
+  smokeTest?: boolean | undefined
+  expiresAt?: Date | undefined
+}
+
+/** Makes a key. The secret is in the reply and nowhere else: only its SHA-256 is stored. */
+export async function createApiKey(deps: Deps, request: CreateKeyRequest): Promise<{ key: KeyRow; secret: string }> {
+  await requireUser(deps, request.userId)
+  await requireProjectOfUser(deps, request)
+  if (request.requestsPerMinute !== undefined && !(request.requestsPerMinute >= 1)) {
+    throw badRequest('Requests per minute are a whole number from 1.', 'requests_per_minute')
+  }
+  const secret = newSecret()
+  const key = await insertKey(deps.db, {
+    id: newId('key'),
+    sha256: sha256(secret),
+    hint: `…${secret.slice(-4)}`,
+    userId: request.userId,
+    projectId: request.projectId ?? null,
+    name: request.name,
+    allowedModels: request.allowedModels ?? null,
+    externalProcessing: request.externalProcessing ?? true,
+    requestsPerMinute: request.requestsPerMinute ?? null,
+    smokeTest: request.smokeTest ?? false,
+    expiresAt: request.expiresAt ?? null,
+  })
+  if (key === undefined) throw new Error('the key was not inserted')
+  return { key, secret }
+}
+
+async function requireProjectOfUser(deps: Deps, request: CreateKeyRequest): Promise<void> {
+  if (request.projectId === undefined) return
+  const project = await selectProject(deps.db, request.projectId)
+  if (project?.user_id !== request.userId) throw notFound('project of this user', 'project')
+}
+
+export const listApiKeys = (deps: Deps, userId?: string): Promise<KeyRow[]> => selectKeys(deps.db, userId)
+
+/** Refused in every process from the commit on. Jobs that the key started go on. */
+export async function revokeApiKey(deps: Deps, keyId: string): Promise<KeyRow> {
+  return inTransaction(deps.db, async tx => {
+    const key = await setKeyRevoked(tx, keyId)
+    if (key === undefined) throw notFound('API key', 'key')
+    await announceKeyChange(tx, keyId)
+    return key
+  })
+}
+
+/** Who calls with this secret. Errors: 401 saying why. */
+export async function authenticate(
+  deps: Deps & { keyCache: KeyCache },
+  secret: string | undefined,
+): Promise<AuthenticatedKeyRow> {
+  if (secret === undefined || secret === '') {
+    throw unauthorized('This operation needs an API key: send it as `x-api-key` or `Authorization: Bearer`.')
+  }
+  if (!KEY_FORM.test(secret)) throw unauthorized('The API key is not valid.')
+  const key = await deps.keyCache.get(secret, () => selectKeyByHash(deps.db, sha256(secret)))
+  if (key === undefined) throw unauthorized('The API key is not valid.')
+  const refusal = keyRefusal(
+    { revokedAt: key.revoked_at, expiresAt: key.expires_at, userDisabledAt: key.user_disabled_at },
+    Date.now(),
+  )
+  if (refusal !== undefined) throw unauthorized(refusal)
+  return key
+}
+
+/** Counts the request against the key's rate, where it has one. Errors: 429 with the time to wait. */
+export async function limitRate(deps: Deps, key: AuthenticatedKeyRow): Promise<void> {
+  if (key.requests_per_minute === null) return
+  const waitSeconds = await takeRequest(deps.db, key.id, key.requests_per_minute)
+  if (waitSeconds === undefined) return
+  throw rateLimited(`This API key may make ${key.requests_per_minute} requests a minute.`, waitSeconds)
+}
+
+export const callerOf = (key: AuthenticatedKeyRow): Caller => ({
+  owner: { userId: key.user_id, projectId: key.project_id },
+  keyId: key.id,
+  rules: {
+    allowedModels: key.allowed_models,
+    externalProcessing: key.external_processing,
+    smokeTest: key.smoke_test,
+  },
+})

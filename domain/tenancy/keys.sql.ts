@@ -1,0 +1,106 @@
+import { queryFirst, type Queryable } from '../../infra/postgres/database.ts'
+
+/** Payload: the key's id, or empty where more than one key changed. */
+export const KEY_CHANGES = 'ipop_api_keys'
+
+export interface KeyRow {
+  id: string
+  user_id: string
+  project_id: string | null
+  name: string
+  hint: string
+  allowed_models: string[] | null
+  external_processing: boolean
+  requests_per_minute: number | null
+  smoke_test: boolean
+  expires_at: Date | null
+  created_at: Date
+  revoked_at: Date | null
+}
+
+export interface AuthenticatedKeyRow extends KeyRow {
+  user_disabled_at: Date | null
+}
+
+const COLUMNS = `id, user_id, project_id, name, hint, allowed_models, external_processing, requests_per_minute,
+  smoke_test, expires_at, created_at, revoked_at`
+
+export interface NewKey {
+  id: string
+  sha256: Buffer
+  hint: string
+  userId: string
+  projectId: string | null
+  name: string
+  allowedModels: string[] | null
+  externalProcessing: boolean
+  requestsPerMinute: number | null
+  smokeTest: boolean
+  expiresAt: Date | null
+}
+
+export async function insertKey(db: Queryable, key: NewKey): Promise<KeyRow | undefined> {
+  return queryFirst<KeyRow>(
+    db,
+    `INSERT INTO api_keys (id, sha256, hint, user_id, project_id, name, allowed_models, external_processing,
+       requests_per_minute, smoke_test, expires_at)
+     VALUES ($1::text, $2::bytea, $3::text, $4::text, $5::text, $6::text, $7::text[], $8::boolean,
+       $9::integer, $10::boolean, $11::timestamptz)
+     RETURNING ${COLUMNS}`,
+    [
+      key.id,
+      key.sha256,
+      key.hint,
+      key.userId,
+      key.projectId,
+      key.name,
+      key.allowedModels,
+      key.externalProcessing,
+      key.requestsPerMinute,
+      key.smokeTest,
+      key.expiresAt,
+    ],
+  )
+}
+
+export async function selectKeyByHash(db: Queryable, sha256: Buffer): Promise<AuthenticatedKeyRow | undefined> {
+  return queryFirst<AuthenticatedKeyRow>(
+    db,
+    `SELECT k.*, u.disabled_at AS user_disabled_at FROM api_keys k JOIN users u ON u.id = k.user_id
+     WHERE k.sha256 = $1::bytea`,
+    [sha256],
+  )
+}
+
+export async function selectKeys(db: Queryable, userId: string | undefined): Promise<KeyRow[]> {
+  const text = `SELECT ${COLUMNS} FROM api_keys WHERE $1::text IS NULL OR user_id = $1::text ORDER BY id`
+  return (await db.query<KeyRow>(text, [userId ?? null])).rows
+}
+
+export async function setKeyRevoked(db: Queryable, keyId: string): Promise<KeyRow | undefined> {
+  const text = `UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1::text RETURNING ${COLUMNS}`
+  return queryFirst<KeyRow>(db, text, [keyId])
+}
+
+/** Reaches every process's cache when the transaction commits. */
+export async function announceKeyChange(db: Queryable, keyId: string): Promise<void> {
+  await db.query('SELECT pg_notify($1::text, $2::text)', [KEY_CHANGES, keyId])
+}
+
+/**
+ * Takes one request from the key's minute: GCRA (ITU-T I.371) with a burst of a whole minute's requests, in one
+ * statement, so that it holds across processes. Gives the seconds to wait where the request comes too early.
+ */
+export async function takeRequest(db: Queryable, keyId: string, perMinute: number): Promise<number | undefined> {
+  const spacingMs = 60_000 / perMinute
+  const taken = await queryFirst(
+    db,
+    `INSERT INTO api_key_rates AS r (key_id, next_at) VALUES ($1::text, now() + $2::double precision * interval '1 ms')
+     ON CONFLICT (key_id) DO UPDATE
+       SET next_at = greatest(r.next_at, now()) + $2::double precision * interval '1 ms'
+       WHERE greatest(r.next_at, now()) + $2::double precision * interval '1 ms' <= now() + interval '60.001 s'
+     RETURNING 1`,
+    [keyId, spacingMs],
+  )
+  return taken === undefined ? Math.max(1, Math.ceil(spacingMs / 1000)) : undefined
+}

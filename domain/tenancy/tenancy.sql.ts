@@ -1,0 +1,51 @@
+import { queryFirst, type Queryable } from '../../infra/postgres/database.ts'
+
+export interface UserRow {
+  id: string
+  name: string
+  created_at: Date
+  disabled_at: Date | null
+}
+
+export interface ProjectRow {
+  id: string
+  user_id: string
+  name: string
+  created_at: Date
+}
+
+export async function insertUser(db: Queryable, id: string, name: string): Promise<UserRow | undefined> {
+  return queryFirst<UserRow>(db, 'INSERT INTO users (id, name) VALUES ($1::text, $2::text) RETURNING *', [id, name])
+}
+
+export async function selectUsers(db: Queryable): Promise<UserRow[]> {
+  return (await db.query<UserRow>('SELECT * FROM users ORDER BY id')).rows
+}
+
+export async function selectUser(db: Queryable, id: string): Promise<UserRow | undefined> {
+  return queryFirst<UserRow>(db, 'SELECT * FROM users WHERE id = $1::text', [id])
+}
+
+export async function setUserDisabled(db: Queryable, id: string, disabled: boolean): Promise<UserRow | undefined> {
+  const disabledAt = disabled ? 'coalesce(disabled_at, now())' : 'NULL'
+  return queryFirst<UserRow>(db, `UPDATE users SET disabled_at = ${disabledAt} WHERE id = $1::text RETURNING *`, [id])
+}
+
+export async function insertProject(
+  db: Queryable,
+  id: string,
+  userId: string,
+  name: string,
+): Promise<ProjectRow | undefined> {
+  const text = 'INSERT INTO projects (id, user_id, name) VALUES ($1::text, $2::text, $3::text) RETURNING *'
+  return queryFirst<ProjectRow>(db, text, [id, userId, name])
+}
+
+export async function selectProjects(db: Queryable, userId: string | undefined): Promise<ProjectRow[]> {
+  const text = 'SELECT * FROM projects WHERE $1::text IS NULL OR user_id = $1::text ORDER BY id'
+  return (await db.query<ProjectRow>(text, [userId ?? null])).rows
+}
+
+export async function selectProject(db: Queryable, id: string): Promise<ProjectRow | undefined> {
+  return queryFirst<ProjectRow>(db, 'SELECT * FROM projects WHERE id = $1::text', [id])
+}

@@ -1,0 +1,33 @@
+import { badRequest } from '../errors.ts'
+
+const HOUR_MS = 3_600_000
+
+/** A window's whole hours, which are read from totals, and its edges, which are counted from rows. Ends are exclusive. */
+export interface SplitWindow {
+  hours: { from: Date | null; to: Date | null } | undefined
+  edges: { from: Date; to: Date }[]
+}
+
+/** Splits [from, to); null is without bound. */
+export function splitWindow(from: Date | null, to: Date | null): SplitWindow {
+  const firstHour = from === null ? null : new Date(Math.ceil(from.getTime() / HOUR_MS) * HOUR_MS)
+  const lastHour = to === null ? null : new Date(Math.floor(to.getTime() / HOUR_MS) * HOUR_MS)
+  if (from !== null && to !== null && firstHour !== null && lastHour !== null && firstHour > lastHour) {
+    return { hours: undefined, edges: [{ from, to }] }
+  }
+  return {
+    hours: { from: firstHour, to: lastHour },
+    edges: [
+      ...(from !== null && firstHour !== null && from < firstHour ? [{ from, to: firstHour }] : []),
+      ...(to !== null && lastHour !== null && lastHour < to ? [{ from: lastHour, to }] : []),
+    ],
+  }
+}
+
+/** Errors: 400 naming the parameter. */
+export function parseTime(text: string | undefined, param: string): Date | null {
+  if (text === undefined) return null
+  const time = new Date(text)
+  if (Number.isNaN(time.getTime())) throw badRequest(`\`${param}\` must be a time in ISO 8601.`, param)
+  return time
+}

@@ -1,0 +1,59 @@
+import { Type, type Static } from 'typebox'
+import { faces, Limit, Timestamp } from '../schemas.schema.ts'
+
+const nullableCount = () => Type.Optional(Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum: 0 }))
+
+export const UsageRecord = Type.Object(
+  {
+    request_id: Type.String(),
+    model: Type.String(),
+    tokens_in: Type.Integer(),
+    tokens_out: Type.Integer(),
+    token_details: Type.Optional(
+      Type.Object(
+        { cached_input_tokens: nullableCount(), reasoning_tokens: nullableCount(), total_tokens: nullableCount() },
+        { $id: 'InferenceTokenUsageDetails', additionalProperties: false },
+      ),
+    ),
+    cost: Type.Number(),
+    provider_billed: Type.Boolean(),
+    duration_ms: Type.Integer(),
+    created_at: Timestamp,
+  },
+  { $id: 'UsageRecord', additionalProperties: false },
+)
+export type UsageRecord = Static<typeof UsageRecord>
+
+export const UsageSummary = Type.Object(
+  {
+    total_requests: Type.Integer(),
+    total_tokens_in: Type.Integer(),
+    total_tokens_out: Type.Integer(),
+    total_cost: Type.Number(),
+    records: Type.Array(UsageRecord),
+  },
+  { $id: 'UsageSummary', additionalProperties: false },
+)
+export type UsageSummary = Static<typeof UsageSummary>
+
+const DATE = '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,9})?)?(Z|[+-]\\d{2}:\\d{2}))?$'
+const Time = (description: string) => faces(Type.String({ description }), Type.String({ pattern: DATE }))
+const Text = (description: string) => faces(Type.String({ description }), Type.String({ minLength: 1, maxLength: 256 }))
+
+const filters = {
+  from: Type.Optional(Time('Only calls from this time on, ISO 8601')),
+  to: Type.Optional(Time('Only calls before this time, ISO 8601')),
+  model: Type.Optional(Text('Only calls of this public model id')),
+  surface: Type.Optional(Type.Enum(['chat', 'batch'], { description: 'Only calls that came this way' })),
+  api_key_id: Type.Optional(Text('Only calls of this API key')),
+}
+
+export const UsageExportQuery = Type.Object(filters)
+export type UsageExportQuery = Static<typeof UsageExportQuery>
+
+export const UsageQuery = Type.Object({
+  ...filters,
+  limit: Type.Optional(Limit(1_000)),
+  after: Type.Optional(Text('The cursor of `x-next-cursor`')),
+})
+export type UsageQuery = Static<typeof UsageQuery>

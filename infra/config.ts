@@ -1,0 +1,165 @@
+import { resolve } from 'node:path'
+import { Type, type Static, type TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+
+const port = (options: { default?: number } = {}) => Type.Integer({ minimum: 0, maximum: 65535, ...options })
+const WHOLE_NUMBER = /^-?\d{1,9}$/
+const Url = Type.String({ pattern: '^https?://' })
+
+/**
+ * Every variable the system reads, and nowhere else is the environment read (Temporal's own TEMPORAL_* excepted,
+ * which @temporalio/envconfig reads). An empty variable counts as absent.
+ */
+const Environment = Type.Object({
+  NODE_ENV: Type.String({ default: 'development' }),
+  DATA_DIR: Type.String({ default: '.data' }),
+  HOST: Type.String({ default: '127.0.0.1' }),
+  PORT: port({ default: 8080 }),
+  METRICS_PORT: Type.Optional(port()),
+  PUBLIC_URL: Type.Optional(Url),
+  LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'], { default: 'info' }),
+  ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  SIGNING_KEY: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$' })),
+  DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
+  DATABASE_POOL_SIZE: Type.Integer({ minimum: 2, maximum: 200, default: 10 }),
+  TEMPORAL_ADDRESS: Type.Optional(Type.String({ pattern: '^[^:/]+:\\d+$' })),
+  TEMPORAL_NAMESPACE: Type.String({ default: 'default' }),
+  TEMPORAL_UI_URL: Type.Optional(Url),
+  TEMPORAL_CLI_PATH: Type.Optional(Type.String()),
+  TEMPORAL_WORKER_BUILD_ID: Type.Optional(Type.String()),
+  S3_ENDPOINT: Type.Optional(Url),
+  S3_REGION: Type.String({ default: 'us-east-1' }),
+  S3_BUCKET: Type.String({ default: 'ipop' }),
+  S3_ACCESS_KEY_ID: Type.Optional(Type.String()),
+  S3_SECRET_ACCESS_KEY: Type.Optional(Type.String()),
+  OPENROUTER_API_KEY: Type.Optional(Type.String()),
+  OPENROUTER_BASE_URL: Type.Optional(Url),
+  SANDBOX_URL: Type.Optional(Url),
+  CATALOG_FILE: Type.Optional(Type.String()),
+  UPSTREAM_REPLY_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 900 }),
+  UPSTREAM_IDLE_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
+})
+type Environment = Static<typeof Environment>
+
+export interface Config {
+  production: boolean
+  /** Absolute. */
+  dataDir: string
+  host: string
+  port: number
+  metricsPort: number | undefined
+  /** Where clients reach the API; for links and examples. */
+  publicUrl: string
+  logLevel: Environment['LOG_LEVEL']
+  adminToken: string | undefined
+  /** 32 bytes in hex: signs the links that this deployment gives out. */
+  signingKey: string | undefined
+  database: { url: string | undefined; poolSize: number }
+  temporal: {
+    address: string | undefined
+    namespace: string
+    uiUrl: string | undefined
+    cliPath: string | undefined
+    workerBuildId: string | undefined
+  }
+  s3: { endpoint: string; region: string; bucket: string; accessKeyId: string; secretAccessKey: string } | undefined
+  upstreams: {
+    openRouter: { baseUrl: string; apiKey: string | undefined } | undefined
+    sandboxUrl: string | undefined
+    replyTimeoutMs: number
+    idleTimeoutMs: number
+  }
+  catalogFile: string | undefined
+  /** The value of a variable that CATALOG_FILE names. */
+  secret: (name: string) => string | undefined
+}
+
+/** A variable is wrong: the message is one sentence for the person who set it. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+/** Reads and checks the environment. Errors: ConfigError naming the variable. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const e = parseEnvironment(env)
+  return {
+    production: e.NODE_ENV === 'production',
+    dataDir: resolve(e.DATA_DIR),
+    host: e.HOST,
+    port: e.PORT,
+    metricsPort: e.METRICS_PORT,
+    publicUrl: (e.PUBLIC_URL ?? `http://${e.HOST}:${e.PORT}`).replace(/\/+$/, ''),
+    logLevel: e.LOG_LEVEL,
+    adminToken: e.ADMIN_TOKEN,
+    signingKey: e.SIGNING_KEY,
+    database: { url: e.DATABASE_URL, poolSize: e.DATABASE_POOL_SIZE },
+    temporal: {
+      address: e.TEMPORAL_ADDRESS,
+      namespace: e.TEMPORAL_NAMESPACE,
+      uiUrl: e.TEMPORAL_UI_URL,
+      cliPath: e.TEMPORAL_CLI_PATH,
+      workerBuildId: e.TEMPORAL_WORKER_BUILD_ID,
+    },
+    s3: s3Of(e),
+    upstreams: {
+      openRouter: openRouterOf(e),
+      sandboxUrl: e.SANDBOX_URL,
+      replyTimeoutMs: e.UPSTREAM_REPLY_TIMEOUT_SECONDS * 1000,
+      idleTimeoutMs: e.UPSTREAM_IDLE_TIMEOUT_SECONDS * 1000,
+    },
+    catalogFile: e.CATALOG_FILE,
+    secret: name => env[name] || undefined,
+  }
+}
+
+function parseEnvironment(env: NodeJS.ProcessEnv): Environment {
+  const given = Object.entries(Environment.properties).flatMap(([name, schema]) => {
+    const text = env[name]
+    return text === undefined || text === '' ? [] : [[name, typed(name, schema, text)] as const]
+  })
+  return Value.Default(Environment, Object.fromEntries(given)) as Environment
+}
+
+function typed(name: string, schema: TSchema, text: string): unknown {
+  const value = Type.IsInteger(schema) && WHOLE_NUMBER.test(text) ? Number(text) : text
+  const [error] = Value.Errors(schema, value)
+  if (error === undefined) return value
+  const allowed = error.keyword === 'enum' ? `: ${error.params.allowedValues.map(String).join(', ')}` : ''
+  throw new ConfigError(`${name} is wrong: it ${error.message}${allowed}.`)
+}
+
+function s3Of(e: Environment): Config['s3'] {
+  if (e.S3_ENDPOINT === undefined) return undefined
+  if (e.S3_ACCESS_KEY_ID === undefined || e.S3_SECRET_ACCESS_KEY === undefined) {
+    throw new ConfigError('S3_ENDPOINT is set, so S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be set too.')
+  }
+  return {
+    endpoint: e.S3_ENDPOINT,
+    region: e.S3_REGION,
+    bucket: e.S3_BUCKET,
+    accessKeyId: e.S3_ACCESS_KEY_ID,
+    secretAccessKey: e.S3_SECRET_ACCESS_KEY,
+  }
+}
+
+function openRouterOf(e: Environment): Config['upstreams']['openRouter'] {
+  if (e.OPENROUTER_API_KEY === undefined && e.OPENROUTER_BASE_URL === undefined) return undefined
+  return {
+    baseUrl: (e.OPENROUTER_BASE_URL ?? 'https://openrouter.ai/api/v1').replace(/\/+$/, ''),
+    apiKey: e.OPENROUTER_API_KEY,
+  }
+}
+
+/** Errors: ConfigError where no database is configured. */
+export function requireDatabaseUrl(config: Pick<Config, 'database'>): string {
+  if (config.database.url !== undefined) return config.database.url
+  throw new ConfigError(
+    'DATABASE_URL is not set: name a Postgres 15+ database, or run `npm start` for an embedded one.',
+  )
+}
+
+/** Errors: ConfigError where none is configured. */
+export function requireSigningKey(config: Pick<Config, 'signingKey'>): Buffer {
+  if (config.signingKey !== undefined) return Buffer.from(config.signingKey, 'hex')
+  throw new ConfigError('SIGNING_KEY is not set: make one with `openssl rand -hex 32`, the same for all processes.')
+}

@@ -1,0 +1,40 @@
+import { addCredit } from '../../domain/ledger/ledger.service.ts'
+import { authenticate, createApiKey } from '../../domain/tenancy/keys.service.ts'
+import { createUser, listUsers } from '../../domain/tenancy/tenancy.service.ts'
+import { openDatabase, type Database } from '../postgres/database.ts'
+import { replaceSecretFile, secretFile } from './secrets.ts'
+
+const KEY_FILE = 'dev-api-key'
+const USER_NAME = 'dev'
+const CREDIT_NANOS = 100_000_000_000n
+
+/** The ready-to-use key of DATA_DIR, made once with an account and 100 USD of credit, and again where it no longer works. */
+export async function ensureDevKey(dataDir: string, databaseUrl: string): Promise<string> {
+  const db = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'ipop-start' })
+  try {
+    const kept = secretFile(dataDir, KEY_FILE, () => '')
+    if (await works(db, kept)) return kept
+    const secret = await makeKey(db)
+    replaceSecretFile(dataDir, KEY_FILE, secret)
+    return secret
+  } finally {
+    await db.close()
+  }
+}
+
+async function works(db: Database, secret: string): Promise<boolean> {
+  const keyCache = { get: <T>(_secret: string, read: () => Promise<T>) => read() }
+  try {
+    await authenticate({ db, keyCache }, secret)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function makeKey(db: Database): Promise<string> {
+  const known = (await listUsers({ db })).find(user => user.name === USER_NAME && user.disabled_at === null)
+  const user = known ?? (await createUser({ db }, USER_NAME))
+  if (known === undefined) await addCredit({ db }, user.id, CREDIT_NANOS, 'to try things out')
+  return (await createApiKey({ db }, { userId: user.id, name: 'dev' })).secret
+}

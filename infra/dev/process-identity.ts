@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** A process that cannot be mistaken for a later one with the same pid. */
+export interface ProcessIdentity {
+  pid: number
+  /** As the system tells it; compared, never read. */
+  startedAt: string
+}
+
+/** The identity of a running process; undefined where there is none of that pid. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const startedAt = process.platform === 'linux' ? startOnLinux(pid) : startFromPs(pid)
+  return startedAt === undefined ? undefined : { pid, startedAt }
+}
+
+export const isAlive = ({ pid, startedAt }: ProcessIdentity): boolean => identify(pid)?.startedAt === startedAt
+
+const STATE = 0
+const START_TIME = 19
+
+/** Field 22 of /proc/<pid>/stat (proc(5)); the fields follow the command's closing parenthesis. Zombies are gone. */
+function startOnLinux(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[STATE] === 'Z' ? undefined : fields[START_TIME]
+  } catch {
+    return undefined
+  }
+}
+
+function startFromPs(pid: number): string | undefined {
+  try {
+    const text = execFileSync('ps', ['-o', 'lstart=,stat=', '-p', String(pid)], { encoding: 'utf8' }).trim()
+    return text === '' || text.endsWith('Z') ? undefined : text.replace(/\s+\S+$/, '')
+  } catch {
+    return undefined
+  }
+}
+
+/** The command line of a process, empty where it cannot be told. */
+export function commandOf(pid: number): string {
+  try {
+    if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' })
+  } catch {
+    return ''
+  }
+}
+
+const LOOK_EVERY_MS = 50
+
+/** Stops a process that may not be our child: the signal, then SIGKILL when the time is up. Never another process. */
+export async function stopProcess(target: ProcessIdentity, signal: NodeJS.Signals, graceMs: number): Promise<void> {
+  if (!isAlive(target)) return
+  sendSignal(target.pid, signal)
+  const killAtMs = Date.now() + graceMs
+  while (isAlive(target)) {
+    if (Date.now() > killAtMs) sendSignal(target.pid, 'SIGKILL')
+    await delay(LOOK_EVERY_MS)
+  }
+}
+
+/** It may have ended since it was looked at. */
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

@@ -1,0 +1,56 @@
+import { createServer, type Server } from 'node:http'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What a process tells Prometheus. Durations are in seconds. */
+export function createMetrics(service: string) {
+  const registry = new Registry()
+  registry.setDefaultLabels({ service })
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  return {
+    registry,
+    requests: new Histogram({
+      name: 'ipop_http_request_duration_seconds',
+      help: 'API requests by route and status',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300],
+      registers,
+    }),
+    modelCalls: new Counter({
+      name: 'ipop_model_calls_total',
+      help: 'Model calls by upstream, surface and outcome',
+      labelNames: ['upstream', 'surface', 'status'],
+      registers,
+    }),
+    tokens: new Counter({
+      name: 'ipop_tokens_total',
+      help: 'Tokens of model calls',
+      labelNames: ['model', 'direction'],
+      registers,
+    }),
+    commitSize: new Histogram({
+      name: 'ipop_commit_group_size',
+      help: 'Calls in one commit',
+      buckets: [1, 2, 5, 10, 25, 50, 100, 200],
+      registers,
+    }),
+    waitingCommands: new Gauge({ name: 'ipop_job_commands_waiting', help: 'Job commands not carried yet', registers }),
+  }
+}
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** Serves `/metrics` on a port of its own; resolves with the server when it listens. */
+export function serveMetrics(metrics: Metrics, host: string, port: number): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.url !== '/metrics') return void response.writeHead(404).end()
+    metrics.registry.metrics().then(
+      text => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    )
+  })
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => resolve(server))
+  })
+}

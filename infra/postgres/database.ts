@@ -1,0 +1,119 @@
+import pg from 'pg'
+
+/** Anything a statement can run on: the pool, or a transaction's connection. int8 comes as bigint, timestamptz as Date. */
+export interface Queryable {
+  query<Row>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>
+}
+
+/** A transaction's connection. Functions that must run inside one ask for it by this type. */
+export interface Transaction extends Queryable {
+  readonly inTransaction: true
+  /** For libraries that need the driver's own client, such as result cursors. */
+  readonly client: pg.PoolClient
+}
+
+export interface Database extends Queryable {
+  readonly pool: pg.Pool
+  close(): Promise<void>
+}
+
+/** No connection could be had in time: the pool is exhausted or the server is away. The statement did not run. */
+export class DatabaseUnavailable extends Error {
+  override name = 'DatabaseUnavailable'
+}
+
+export interface DatabaseOptions {
+  url: string
+  poolSize: number
+  applicationName: string
+  /** How long a statement may run; 15 s unless told. */
+  statementTimeoutMs?: number
+  /** How long a caller waits for a free connection; 2 s unless told. */
+  acquireTimeoutMs?: number
+}
+
+const typeParsers: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 && format !== 'binary'
+      ? (text: string) => BigInt(text)
+      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+}
+
+/** Opens the pool; connections are made on demand. Queries fail with DatabaseUnavailable where none is free in time. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.poolSize,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: options.acquireTimeoutMs ?? 2_000,
+    statement_timeout: options.statementTimeoutMs ?? 15_000,
+    idle_in_transaction_session_timeout: 30_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    types: typeParsers,
+  })
+  // An idle connection that breaks is replaced by the pool; without a listener Node would end the process.
+  pool.on('error', () => undefined)
+  return {
+    pool,
+    query: (text, values) => withClient(pool, client => run(client, text, values)),
+    close: () => pool.end(),
+  }
+}
+
+/**
+ * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects.
+ * Nothing outside the database may be done in it that a rollback must undo.
+ */
+export async function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return withClient(db.pool, async client => {
+    await client.query('BEGIN')
+    try {
+      const result = await work({ inTransaction: true, client, query: (text, values) => run(client, text, values) })
+      await client.query('COMMIT')
+      return result
+    } catch (error) {
+      await client.query('ROLLBACK').catch((rollbackError: unknown) => markBroken(client, rollbackError))
+      throw error
+    }
+  })
+}
+
+const brokenClients = new WeakSet<pg.PoolClient>()
+const markBroken = (client: pg.PoolClient, _why: unknown) => void brokenClients.add(client)
+
+async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw new DatabaseUnavailable('no database connection was free in time', { cause: error })
+  })
+  const onError = (error: unknown) => markBroken(client, error)
+  client.on('error', onError)
+  try {
+    return await work(client)
+  } finally {
+    client.off('error', onError)
+    client.release(brokenClients.has(client))
+  }
+}
+
+async function run<Row>(client: pg.PoolClient, text: string, values?: readonly unknown[]) {
+  const result = await client.query(text, values as unknown[] | undefined)
+  return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 }
+}
+
+/** The first row, where there is one. */
+export async function queryFirst<Row>(
+  db: Queryable,
+  text: string,
+  values?: readonly unknown[],
+): Promise<Row | undefined> {
+  const { rows } = await db.query<Row>(text, values)
+  return rows[0]
+}
+
+/** The only row of a statement that always gives one. */
+export async function queryOne<Row>(db: Queryable, text: string, values?: readonly unknown[]): Promise<Row> {
+  const row = await queryFirst<Row>(db, text, values)
+  if (row === undefined) throw new Error('the statement gave no row')
+  return row
+}

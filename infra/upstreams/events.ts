@@ -1,0 +1,42 @@
+import type { Readable } from 'node:stream'
+import { createParser } from 'eventsource-parser'
+import { failureOfThrown } from './failures.ts'
+import { UpstreamFailure } from './upstream.ts'
+
+const DONE = '[DONE]'
+const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
+
+/** The data of a reply's server-sent events up to `[DONE]`. A stream that ends without it has broken off. */
+export async function* dataOfEvents(body: Readable, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  const ready: string[] = []
+  const parser = createParser({ onEvent: event => void ready.push(event.data), maxBufferSize: EVENT_LIMIT_CHARACTERS })
+  const decoder = new TextDecoder()
+  try {
+    for await (const bytes of body as AsyncIterable<Buffer>) {
+      parser.feed(decoder.decode(bytes, { stream: true }))
+      const arrived = ready.splice(0)
+      const end = arrived.indexOf(DONE)
+      yield* end === -1 ? arrived : arrived.slice(0, end)
+      if (end !== -1) return
+    }
+  } catch (error) {
+    throw failureOfThrown(error, signal)
+  } finally {
+    body.destroy()
+  }
+  throw new UpstreamFailure('unavailable', 'the stream broke off')
+}
+
+/** The events again, with the one that was already taken. Ending it early ends the source. */
+export async function* withFirst(
+  first: IteratorResult<string, void>,
+  rest: AsyncGenerator<string, void, undefined>,
+): AsyncGenerator<string, void, undefined> {
+  try {
+    if (first.done === true) return
+    yield first.value
+    yield* rest
+  } finally {
+    await rest.return()
+  }
+}

@@ -1,0 +1,75 @@
+import { UpstreamFailure, type UpstreamFailureKind } from './upstream.ts'
+
+const DEFAULT_RETRY_SECONDS = 5
+const LONGEST_RETRY_SECONDS = 3600
+const TIMEOUT_CODES = new Set([
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+])
+
+interface ErrorFields {
+  message?: unknown
+  code?: unknown
+  type?: unknown
+}
+
+/** The failure that a reply other than 200 stands for. */
+export function failureOfReply(status: number, headers: ReadonlyMap<string, string>, text: string): UpstreamFailure {
+  const fields = errorFields(text)
+  const code = [fields?.code, fields?.type].find(value => typeof value === 'string')
+  return new UpstreamFailure(kindOf(status, code), `the upstream answered ${status}`, {
+    status,
+    code,
+    detail: typeof fields?.message === 'string' ? fields.message.slice(0, 2_000) : undefined,
+    ...(status === 429 || status === 503 ? { retryAfterSeconds: retryAfter(headers.get('retry-after')) } : {}),
+  })
+}
+
+/** The failure inside a 200, where its body holds one: some upstreams report errors so once a reply has begun. */
+export function failureInBody(body: Record<string, unknown>): UpstreamFailure | undefined {
+  const error = typeof body['error'] === 'string' ? { message: body['error'] } : body['error']
+  if (typeof error === 'object' && error !== null) {
+    const { code, message } = error as ErrorFields
+    const status = typeof code === 'number' && code >= 400 && code < 600 ? code : 502
+    return failureOfReply(status, new Map(), JSON.stringify({ error: { message, code } }))
+  }
+  const choices = Array.isArray(body['choices']) ? (body['choices'] as { finish_reason?: unknown }[]) : []
+  const failed = choices.some(choice => choice?.finish_reason === 'error')
+  return failed ? new UpstreamFailure('unavailable', 'the upstream ended with an error', { status: 502 }) : undefined
+}
+
+/** Whatever a call threw, as a failure. */
+export function failureOfThrown(error: unknown, signal: AbortSignal): UpstreamFailure {
+  if (signal.aborted) return new UpstreamFailure('aborted', 'the call was aborted', { cause: error })
+  if (error instanceof UpstreamFailure) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (TIMEOUT_CODES.has(code))
+    return new UpstreamFailure('timeout', 'the upstream did not answer in time', { cause: error })
+  return new UpstreamFailure('unavailable', `the connection failed (${code || 'broken off'})`, { cause: error })
+}
+
+function kindOf(status: number, code: string | undefined): UpstreamFailureKind {
+  if (status === 404 || code === 'model_not_found') return 'unknown_model'
+  if (status === 401 || status === 402 || status === 403) return 'refused'
+  if (status === 429) return 'rate_limited'
+  if (status === 408 || status >= 500 || status < 400) return 'unavailable'
+  return 'rejected'
+}
+
+function errorFields(text: string): ErrorFields | undefined {
+  try {
+    const { error } = JSON.parse(text) as { error?: ErrorFields | string }
+    return typeof error === 'string' ? { message: error } : error
+  } catch {
+    return undefined
+  }
+}
+
+/** Seconds of a Retry-After header (RFC 9110 section 10.2.3): a number or a date. */
+function retryAfter(header: string | undefined): number {
+  if (header === undefined) return DEFAULT_RETRY_SECONDS
+  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1000)
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 1), LONGEST_RETRY_SECONDS) : DEFAULT_RETRY_SECONDS
+}

@@ -1,0 +1,75 @@
+/** An OpenAI-compatible server that serves models. */
+export interface UpstreamSettings {
+  id: string
+  /** Without a trailing slash; operations such as `/chat/completions` are appended. */
+  baseUrl: string
+  apiKey: string | undefined
+  /** Whether prompts leave the operator's own network. */
+  external: boolean
+}
+
+export type UpstreamPath = '/chat/completions' | '/embeddings'
+
+export interface UpstreamCall {
+  path: UpstreamPath
+  body: Record<string, unknown>
+  signal: AbortSignal
+}
+
+export interface UpstreamJson {
+  json: Record<string, unknown>
+  headers: ReadonlyMap<string, string>
+}
+
+export interface UpstreamEvents {
+  /** The data of each event up to and without `[DONE]`. Rejects with UpstreamFailure where the stream breaks off. */
+  events: AsyncIterable<string>
+  headers: ReadonlyMap<string, string>
+}
+
+/**
+ * Why a call did not succeed:
+ * `rejected` the request itself is at fault · `refused` our credentials or credit there · `unknown_model` ·
+ * `rate_limited` · `unavailable` 5xx, connection or a reply that is none · `timeout` · `aborted` by the signal.
+ */
+export type UpstreamFailureKind =
+  'rejected' | 'refused' | 'unknown_model' | 'rate_limited' | 'unavailable' | 'timeout' | 'aborted'
+
+export class UpstreamFailure extends Error {
+  override name = 'UpstreamFailure'
+  readonly kind: UpstreamFailureKind
+  readonly status: number | undefined
+  readonly retryAfterSeconds: number | undefined
+  /** The upstream's own code, such as `context_length_exceeded`. */
+  readonly code: string | undefined
+  /** The upstream's words, for the caller of a rejected request only: they may quote it, so they are never logged. */
+  readonly detail: string | undefined
+
+  constructor(
+    kind: UpstreamFailureKind,
+    message: string,
+    details: {
+      status?: number
+      retryAfterSeconds?: number
+      code?: string | undefined
+      detail?: string | undefined
+      cause?: unknown
+    } = {},
+  ) {
+    super(message, { cause: details.cause })
+    this.kind = kind
+    this.status = details.status
+    this.retryAfterSeconds = details.retryAfterSeconds
+    this.code = details.code
+    this.detail = details.detail
+  }
+}
+
+/** Sends calls to upstreams. */
+export interface UpstreamClient {
+  /** Errors: UpstreamFailure. */
+  json(upstream: UpstreamSettings, call: UpstreamCall): Promise<UpstreamJson>
+  /** Resolves at the first event. Errors: UpstreamFailure. */
+  events(upstream: UpstreamSettings, call: UpstreamCall): Promise<UpstreamEvents>
+  close(): Promise<void>
+}

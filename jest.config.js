@@ -1,0 +1,27 @@
+// @ts-check
+import { existsSync } from 'node:fs'
+import { swcOptions } from './test/support/jest/swc-options.js'
+
+/**
+ * The global hook, where test/support/ has its TypeScript.
+ * @param {'setup' | 'teardown'} name
+ */
+function globalHook(name) {
+  const isWritten = existsSync(new URL(`test/support/global-${name}.ts`, import.meta.url))
+  return isWritten ? `<rootDir>/test/support/jest/global-${name}.js` : null
+}
+
+/** @type {import('jest').Config} */
+export default {
+  globalSetup: globalHook('setup'),
+  globalTeardown: globalHook('teardown'),
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '^.+\\.ts$': ['@swc/jest', { ...swcOptions }] },
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.data/'],
+  testTimeout: 60_000,
+  maxWorkers: 2,
+  reporters: ['default', '<rootDir>/test/support/counting-reporter.js'],
+}

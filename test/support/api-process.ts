@@ -1,0 +1,53 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { testStack } from './stack.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const LOG_LIMIT_CHARACTERS = 200_000
+
+export interface ApiProcess {
+  /** Its base, without the version: what `apiClient` takes. */
+  url: string
+  pid: number
+  /** What it has written so far. */
+  logs(): string
+  stop(): Promise<void>
+}
+
+/** Another API process beside the stack's, on a free port, over the same database, objects and upstream. */
+export async function spawnApi(env: Record<string, string> = {}): Promise<ApiProcess> {
+  const child = fork(PROGRAM, ['api'], { env: { ...environment(), ...env }, silent: true })
+  let logs = ''
+  const keep = (part: Buffer) => void (logs = (logs + part.toString()).slice(-LOG_LIMIT_CHARACTERS))
+  child.stdout?.on('data', keep)
+  child.stderr?.on('data', keep)
+  const ended = once(child, 'exit')
+  const ready = once(child, 'message').then(([message]) => (message as { port: number }).port)
+  const port = await Promise.race([ready, ended])
+  if (typeof port !== 'number' || child.pid === undefined) throw new Error(`the API process did not start: ${logs}`)
+  return {
+    url: `http://127.0.0.1:${port}`,
+    pid: child.pid,
+    logs: () => logs,
+    stop: async () => {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+function environment(): Record<string, string> {
+  const { databaseUrl, temporalAddress, dataDir, signingKey, catalogFile, upstreamUrl } = testStack()
+  return {
+    PATH: process.env['PATH'] ?? '',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: temporalAddress,
+    DATA_DIR: dataDir,
+    SIGNING_KEY: signingKey,
+    CATALOG_FILE: catalogFile,
+    OPENROUTER_BASE_URL: upstreamUrl,
+  }
+}

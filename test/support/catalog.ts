@@ -1,0 +1,48 @@
+import { writeFile } from 'node:fs/promises'
+import type { CatalogFile } from '../../domain/catalog/catalog.schema.ts'
+
+type Entry = CatalogFile['models'][number]
+
+const entry = (id: string, changes: Partial<Entry> = {}): Entry => ({
+  id,
+  display_name: id,
+  owned_by: 'test',
+  tier: 'catalog',
+  latency_class: 'low',
+  recommended_for: [],
+  capabilities: ['chat', 'code', 'streaming', 'tools', 'parallel_tools', 'vision', 'json_schema', 'reasoning'],
+  max_input_tokens: 100_000,
+  max_output_tokens: 1_000,
+  price: { input: 1, cached_input: 0.1, output: 2 },
+  routes: [{ upstream: 'fake-a', model: id }],
+  ...changes,
+})
+
+/** Models of the test run besides the launch list. Tests that break a route use one of their own: breakers are shared. */
+const MODELS: Entry[] = [
+  entry('test/plain'),
+  entry('test/two-routes', {
+    routes: [
+      { upstream: 'fake-a', model: 'two-routes-a' },
+      { upstream: 'fake-b', model: 'two-routes-b' },
+    ],
+  }),
+  entry('test/small-window', { max_input_tokens: 50, tokenizer: 'o200k_base' }),
+  entry('test/bare', { capabilities: ['chat', 'code', 'streaming'] }),
+  entry('test/external', { routes: [{ upstream: 'openrouter', model: 'external' }] }),
+  entry('test/unrouted', { routes: [{ upstream: 'nowhere', model: 'x' }] }),
+  entry('test/embed', {
+    capabilities: ['embeddings'],
+    max_output_tokens: 0,
+    price: { input: 0.02, cached_input: 0.02, output: 0 },
+  }),
+  entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
+  ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing'].map(name => entry(`test/${name}`)),
+]
+
+/** Writes the run's CATALOG_FILE: two upstreams, which are both the fake one. */
+export async function writeTestCatalog(path: string, upstreamUrl: string): Promise<void> {
+  const upstream = (id: string) => ({ id, base_url: upstreamUrl, external: false })
+  const catalog: CatalogFile = { upstreams: [upstream('fake-a'), upstream('fake-b')], models: MODELS }
+  await writeFile(path, JSON.stringify(catalog))
+}

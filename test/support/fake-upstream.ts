@@ -1,0 +1,11 @@
+export { startFakeUpstream, type RunningFakeUpstream } from './fake-upstream/server.ts'
+export {
+  fakeCalls,
+  fakePrompt,
+  fakeStats,
+  setFakeDefaults,
+  waitForAbort,
+  waitForCalls,
+} from './fake-upstream/client.ts'
+export type { FakeCall, FakeStats } from './fake-upstream/calls.ts'
+export type { FakeScript } from './fake-upstream/script.ts'

@@ -1,0 +1,34 @@
+import { once } from 'node:events'
+import { request, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { testStack } from './stack.ts'
+
+export interface RawReply {
+  status: number
+  headers: IncomingHttpHeaders
+  bytes: Buffer
+  text: string
+}
+
+export interface RawRequest {
+  headers?: OutgoingHttpHeaders
+  body?: string | Uint8Array | Readable
+  apiUrl?: string
+}
+
+/** A request just as written: fetch would tidy up the path and the headers. The path is without the version. */
+export async function rawRequest(method: string, path: string, options: RawRequest = {}): Promise<RawReply> {
+  const { headers = {}, body, apiUrl = testStack().apiUrl } = options
+  const { hostname, port } = new URL(apiUrl)
+  const call = request({ hostname, port, method, path: `/v1${path}`, headers, agent: false })
+  const answered = once(call, 'response') as Promise<[IncomingMessage]>
+  const sent = typeof body === 'object' && 'pipe' in body ? pipeline(body, call) : void call.end(body)
+  // A server that has refused a body stops reading it: what it answered is what counts.
+  void Promise.resolve(sent).catch(() => undefined)
+  const [reply] = await answered
+  call.on('error', () => undefined)
+  const bytes = await buffer(reply)
+  return { status: reply.statusCode ?? 0, headers: reply.headers, bytes, text: bytes.toString() }
+}

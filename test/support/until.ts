@@ -1,0 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+const LOOK_EVERY_MS = 25
+
+/** Looks until there is something to see; gives it. Errors: after `withinMs`. */
+export async function until<T>(look: () => Promise<T | undefined | false>, withinMs = 10_000): Promise<T> {
+  const giveUpAtMs = Date.now() + withinMs
+  for (;;) {
+    const seen = await look()
+    if (seen !== undefined && seen !== false) return seen
+    if (Date.now() > giveUpAtMs) throw new Error(`not so within ${withinMs} ms: ${look.toString()}`)
+    await delay(LOOK_EVERY_MS)
+  }
+}

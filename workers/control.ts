@@ -1,0 +1,44 @@
+import { createBatchActivities } from '../activities/batches.ts'
+import { endLostBatch } from '../domain/batches/batch-end.ts'
+import { startMaintenance } from '../domain/jobs/maintenance.ts'
+import { startReconciler } from '../domain/jobs/reconciler.ts'
+import { startRelay } from '../domain/jobs/relay.ts'
+import { sweepFiles } from '../domain/files/file.service.ts'
+import type { Config } from '../infra/config.ts'
+import type { Log } from '../infra/log.ts'
+import { connectTemporal } from '../infra/temporal/connection.ts'
+import { connectNative } from '../infra/temporal/native.ts'
+import { createWorkflowClient } from '../infra/temporal/workflow-client.ts'
+import { installRuntime, openWorkerDeps, runWorker, workflowCode, type RunningWorker } from './runtime.ts'
+
+/** Runs the workflows and the steps that read and write whole files; with it the relay, the reconciler and the sweeps. */
+export async function startControlWorker(config: Config, log: Log): Promise<RunningWorker> {
+  installRuntime(log)
+  const deps = await openWorkerDeps(config, log, 'control')
+  const client = connectTemporal(config)
+  const native = await connectNative(config)
+  const workflows = createWorkflowClient(client, config.temporal.namespace)
+  const worker = await runWorker(config, native, {
+    taskQueue: 'control',
+    ...workflowCode(),
+    activities: createBatchActivities(deps),
+    maxConcurrentActivityTaskExecutions: 16,
+  })
+  const loops = [
+    startRelay({ ...deps, workflows }),
+    startReconciler({ ...deps, workflows, endLostJob: { batch: (run, loss) => endLostBatch(deps, run, loss) } }),
+    startMaintenance({ ...deps, sweeps: [() => sweepFiles(deps)] }),
+  ]
+  const ended = worker.run()
+  return {
+    ended,
+    stop: async () => {
+      await Promise.all(loops.map(loop => loop.stop()))
+      worker.shutdown()
+      await ended
+      await native.close()
+      await client.close()
+      await deps.close()
+    },
+  }
+}

@@ -1,0 +1,115 @@
+import { fileURLToPath } from 'node:url'
+import { existsSync } from 'node:fs'
+import { Runtime, Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker'
+import { loadCatalog } from '../domain/catalog/catalog.ts'
+import { createFairGate } from '../domain/batches/fair-gate.ts'
+import { createRowCommit } from '../domain/batches/row-commit.ts'
+import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
+import { JOB_CANCELS, JOB_COMMANDS } from '../domain/jobs/jobs.sql.ts'
+import { createBreakers } from '../domain/routing/breakers.ts'
+import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
+import { requireDatabaseUrl, requireSigningKey, type Config } from '../infra/config.ts'
+import type { Log } from '../infra/log.ts'
+import { createMetrics, serveMetrics } from '../infra/metrics.ts'
+import { openObjectStore } from '../infra/objects/open.ts'
+import { openDatabase } from '../infra/postgres/database.ts'
+import { openListener } from '../infra/postgres/listener.ts'
+import { createUpstreamClient } from '../infra/upstreams/openai-client.ts'
+import type { BatchActivityDeps } from '../activities/batches.ts'
+
+/** Model calls that one worker process has under way for batches. */
+const ROWS_AT_ONCE = 64
+
+/** Everything a worker process works with. */
+export async function openWorkerDeps(config: Config, log: Log, name: string) {
+  const databaseUrl = requireDatabaseUrl(config)
+  const db = openDatabase({
+    url: databaseUrl,
+    poolSize: config.database.poolSize,
+    applicationName: `ipop-worker-${name}`,
+  })
+  const listener = await openListener(databaseUrl, [JOB_CANCELS, JOB_COMMANDS, MODEL_PAUSES], log)
+  const metrics = createMetrics(`worker-${name}`)
+  const upstreams = createUpstreamClient(config.upstreams)
+  const metricsServer =
+    config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
+  const deps: BatchActivityDeps = {
+    db,
+    objects: openObjectStore(config, requireSigningKey(config)),
+    catalog: loadCatalog(config),
+    upstreams,
+    breakers: createBreakers(),
+    pauses: createPauses({ db, listener, log }),
+    gate: createFairGate(ROWS_AT_ONCE),
+    commitRow: createRowCommit({ db, metrics }),
+    cancels: createCancelSignals(listener),
+    log,
+  }
+  const close = async () => {
+    metricsServer?.close()
+    await upstreams.close()
+    await listener.close()
+    await db.close()
+  }
+  return { ...deps, listener, metrics, close }
+}
+
+export interface RunningWorker {
+  /** Rejects where the worker fails; resolves after `stop`. */
+  ended: Promise<void>
+  /** Hands back what is under way, then closes everything. */
+  stop(): Promise<void>
+}
+
+const BUNDLE = fileURLToPath(new URL('../workflows/bundle.js', import.meta.url))
+const SOURCES = fileURLToPath(new URL('../workflows/index.js', import.meta.url))
+
+/** The pre-built bundle of the build; in development without one, the sources are bundled now. */
+export const workflowCode = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> =>
+  existsSync(BUNDLE) ? { workflowBundle: { codePath: BUNDLE } } : { workflowsPath: SOURCES }
+
+/** Versioned where a build id is set: jobs stay with the build that started them. */
+export function versioning(config: Config): Partial<WorkerOptions> {
+  const buildId = config.temporal.workerBuildId
+  if (buildId === undefined) return {}
+  return {
+    workerDeploymentOptions: {
+      useWorkerVersioning: true,
+      version: { deploymentName: 'ipop', buildId },
+      defaultVersioningBehavior: 'PINNED',
+    },
+  }
+}
+
+/** Connects to Temporal and runs a worker until it is stopped. */
+export async function runWorker(
+  config: Config,
+  connection: NativeConnection,
+  options: Omit<WorkerOptions, 'connection' | 'namespace'>,
+): Promise<Worker> {
+  return Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    shutdownGraceTime: '2 seconds',
+    shutdownForceTime: '8 seconds',
+    maxHeartbeatThrottleInterval: '1 second',
+    defaultHeartbeatThrottleInterval: '1 second',
+    ...versioning(config),
+    ...options,
+  })
+}
+
+/** Temporal's own log lines become ours; its signal handlers are left out, since the process handles signals itself. */
+export function installRuntime(log: Log): void {
+  Runtime.install({
+    shutdownSignals: [],
+    logger: {
+      log: (level, message, meta) => log.info({ level, ...meta }, message),
+      trace: () => undefined,
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (message, meta) => log.warn(meta ?? {}, message),
+      error: (message, meta) => log.error(meta ?? {}, message),
+    },
+  })
+}
