@@ -63,14 +63,18 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const metricsServer =
     config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
   const handle = createApp(routes, deps).callback()
-  const server = await listen(
-    createServer((request, response) => void handle(request, response)),
-    config,
-  )
+  const underWay = new Set<Promise<void>>()
+  const server = createServer((request, response) => {
+    const handled = handle(request, response).finally(() => underWay.delete(handled))
+    underWay.add(handled)
+  })
+  await listen(server, config)
   return {
     port: (server.address() as AddressInfo).port,
     stop: async graceMs => {
       await closeServer(server, graceMs)
+      // Connections are closed; what they had under way is still to be recorded.
+      await Promise.allSettled(underWay)
       metricsServer?.close()
       await upstreams.close()
       await listener.close()

@@ -70,7 +70,7 @@ function bodyError(error: unknown, limitBytes: number): unknown {
       type: 'payload_too_large',
     })
   }
-  if (type === 'encoding.unsupported') {
+  if (error instanceof Error && 'status' in error && error.status === 415) {
     return new DomainError(415, 'bad_request', 'The content encoding is not supported.', {
       type: 'unsupported_media_type',
     })

@@ -185,8 +185,19 @@ export class FileSystemObjectStore implements store.ObjectStore {
   }
 
   #prepare(): Promise<void> {
-    this.#ready ??= makeFolders([this.#objects, this.#temporary, this.#uploadsFolder, this.#locksFolder])
+    this.#ready ??= this.#makeFolders()
     return this.#ready
+  }
+
+  async #makeFolders(): Promise<void> {
+    try {
+      for (const folder of [this.#objects, this.#temporary, this.#uploadsFolder, this.#locksFolder]) {
+        await mkdir(folder, { recursive: true, mode: 0o700 })
+      }
+    } catch (error) {
+      this.#ready = undefined
+      throw error
+    }
   }
 
   async #withTemporary<T>(action: (path: string) => Promise<T>): Promise<T> {
@@ -216,10 +227,6 @@ export class FileSystemObjectStore implements store.ObjectStore {
     if (ifAbsent && found) throw preconditionFailed()
     if (ifMatch !== undefined && found?.etag !== ifMatch) throw preconditionFailed()
   }
-}
-
-async function makeFolders(paths: string[]): Promise<void> {
-  for (const path of paths) await mkdir(path, { recursive: true, mode: 0o700 })
 }
 
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

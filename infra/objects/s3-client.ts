@@ -80,23 +80,28 @@ export class S3Client extends Client {
   }
 }
 
+/** The timeout covers connecting, too. A connection is not idle while bytes lie there that nobody has read yet. */
 function watched(send: typeof httpRequest, idleTimeoutMs: number, signal: AbortSignal | undefined) {
   return (options: RequestOptions, onResponse: OnResponse): ClientRequest => {
-    const request = send({ ...options, ...(signal ? { signal } : {}) }, response => {
-      destroyWhenIdle(request, idleTimeoutMs, response)
-      if ((response.statusCode ?? 500) >= 500 || response.statusCode === 429) response.resume()
-      onResponse(response)
+    let response: IncomingMessage | undefined
+    const request = send({ ...options, timeout: idleTimeoutMs, ...(signal ? { signal } : {}) }, received => {
+      response = received
+      if (isRetryable(received.statusCode)) received.resume()
+      onResponse(received)
     })
-    destroyWhenIdle(request, idleTimeoutMs)
+    request.on('timeout', () => {
+      if (response && response.readableLength > 0) request.socket?.setTimeout(idleTimeoutMs)
+      else (response ?? request).destroy(noAnswer(idleTimeoutMs))
+    })
     return request
   }
 }
 
-/** A connection is not idle while bytes lie there that the reader has not taken yet. */
-function destroyWhenIdle(request: ClientRequest, idleTimeoutMs: number, response?: IncomingMessage): void {
-  request.removeAllListeners('timeout')
-  request.setTimeout(idleTimeoutMs, () => {
-    if (response && response.readableLength > 0) request.socket?.setTimeout(idleTimeoutMs)
-    else request.destroy(Object.assign(new Error(`no answer for ${idleTimeoutMs} ms`), { code: 'ETIMEDOUT' }))
-  })
+/** The replies that minio drops without reading them. */
+function isRetryable(statusCode = 0): boolean {
+  return statusCode >= 500 || [408, 429, 499].includes(statusCode)
+}
+
+function noAnswer(idleTimeoutMs: number): Error {
+  return Object.assign(new Error(`the object store was silent for ${idleTimeoutMs} ms`), { code: 'ETIMEDOUT' })
 }

@@ -24,18 +24,22 @@ export function storeError(error: unknown): unknown {
   const code = codeOf(error)
   const known = CODES[code]
   if (known !== undefined) return new ObjectStoreError(known, `the object store says ${code}`)
-  if (isTransient(error))
-    return new ObjectStoreError('Unavailable', `the object store does not answer (${code || '5xx'})`)
-  if (error.name === 'S3Error') return new ObjectStoreError('Unavailable', `the object store refuses with ${code}`)
-  return error
+  if (isTransient(error)) return unavailable(`does not answer (${code || '5xx'})`)
+  return error.name === 'S3Error' ? unavailable(`refuses with ${code}`) : error
+}
+
+function unavailable(what: string): ObjectStoreError {
+  return new ObjectStoreError('Unavailable', `the object store ${what}`)
 }
 
 /** Whether the same request may succeed a moment later. */
 export function isTransient(error: unknown): boolean {
-  if (!isNativeError(error)) return false
-  return NETWORK_CODES.includes(codeOf(error)) || error.message.includes('Retryable HTTP status')
+  return (
+    NETWORK_CODES.includes(codeOf(error)) || (isNativeError(error) && error.message.includes('Retryable HTTP status'))
+  )
 }
 
-function codeOf(error: Error): string {
-  return 'code' in error ? String(error.code) : ''
+/** The code of an error, of S3's or of Node's; empty where it has none. */
+export function codeOf(error: unknown): string {
+  return isNativeError(error) && 'code' in error ? String(error.code) : ''
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { S3Client, type S3Connection } from './s3-client.ts'
+import { codeOf } from './s3-errors.ts'
+import { FIRST_UPLOADS, readUploads, type UnfinishedUpload } from './s3-listing.ts'
 import { unquoted } from './s3-replies.ts'
 import { spool } from './spool.ts'
 import { ObjectStoreError, type UploadedPart } from './store.ts'
@@ -70,24 +72,26 @@ export class S3Uploads {
     return etag
   }
 
+  /** Nothing happens where there is no such upload. */
   async abort(key: string, uploadId: string): Promise<void> {
-    await this.#client.abortMultipartUpload(this.#bucket, key, encodeURIComponent(uploadId))
+    try {
+      await this.#client.abortMultipartUpload(this.#bucket, key, encodeURIComponent(uploadId))
+    } catch (error) {
+      if (codeOf(error) !== 'NoSuchUpload') throw error
+    }
   }
 
-  /** Aborts the uploads that began longer ago than that; of a key's many, perhaps not all in one go. */
+  /** Aborts the uploads that began longer ago than that, and tells how many they are. */
   async abortOld(ageMs: number): Promise<number> {
-    let aborted = 0
-    let marker = ''
-    for (;;) {
-      const page = await this.#client.listIncompleteUploadsQuery(this.#bucket, '', marker, '', '')
-      for (const { key, uploadId, initiated } of page.uploads) {
-        if (Date.now() - initiated.getTime() <= ageMs) continue
-        await this.abort(String(key), String(uploadId))
-        aborted += 1
-      }
-      if (!page.isTruncated || page.nextKeyMarker === marker) return aborted
-      marker = page.nextKeyMarker
+    const old: UnfinishedUpload[] = []
+    for (let query: string | undefined = FIRST_UPLOADS; query !== undefined;) {
+      const response = await this.#client.makeRequestAsync({ method: 'GET', bucketName: this.#bucket, query })
+      const page = await readUploads(response)
+      old.push(...page.uploads.filter(upload => Date.now() - upload.begunAt.getTime() > ageMs))
+      query = page.next
     }
+    for (const { key, uploadId } of old) await this.abort(key, uploadId)
+    return old.length
   }
 
   #partRequest(key: string, uploadId: string, partNumber: number) {

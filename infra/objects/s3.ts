@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { isNativeError } from 'node:util/types'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { blocksOf, chunksOf } from './body.ts'
 import { S3Client, type S3Connection } from './s3-client.ts'
-import { storeError } from './s3-errors.ts'
+import { codeOf, storeError } from './s3-errors.ts'
 import { listQuery, readListing } from './s3-listing.ts'
 import { putInParts, putWhole } from './s3-put.ts'
 import { infoOf } from './s3-replies.ts'
@@ -44,16 +43,20 @@ export class S3ObjectStore implements store.ObjectStore {
     const { contentType = store.DEFAULT_CONTENT_TYPE, signal } = options
     store.requireObjectKey(key)
     store.requireContentType(contentType)
-    return mapped(async () => {
-      const blocks = blocksOf(chunksOf(body, signal), BLOCK_BYTES)
-      try {
-        const first = (await blocks.next()).value as Buffer
-        const written = await this.#putBlocks(key, first, blocks, options)
-        return { key, contentType, modifiedAt: new Date(), ...written }
-      } finally {
-        await blocks.return(undefined)
-      }
-    }, signal)
+    return mapped(
+      async () => {
+        const blocks = blocksOf(chunksOf(body, signal), BLOCK_BYTES)
+        try {
+          const first = (await blocks.next()).value as Buffer
+          const written = await this.#putBlocks(key, first, blocks, options)
+          return { key, contentType, modifiedAt: new Date(), ...written }
+        } finally {
+          await blocks.return(undefined)
+        }
+      },
+      signal,
+      body,
+    )
   }
 
   async get(key: string, { range, signal }: store.GetOptions = {}): Promise<store.ObjectReading> {
@@ -136,7 +139,7 @@ export class S3ObjectStore implements store.ObjectStore {
   ): Promise<store.UploadedPart> {
     store.requireObjectKey(key)
     store.requirePartNumber(partNumber)
-    return mapped(() => this.#uploads.putStreamedPart(key, uploadId, partNumber, chunksOf(body)))
+    return mapped(() => this.#uploads.putStreamedPart(key, uploadId, partNumber, chunksOf(body)), undefined, body)
   }
 
   async completeMultipartUpload(
@@ -152,11 +155,7 @@ export class S3ObjectStore implements store.ObjectStore {
 
   async abortMultipartUpload(key: string, uploadId: string): Promise<void> {
     store.requireObjectKey(key)
-    try {
-      await mapped(() => this.#uploads.abort(key, uploadId))
-    } catch (error) {
-      if (!isStoreError(error, 'UploadNotFound')) throw error
-    }
+    await mapped(() => this.#uploads.abort(key, uploadId))
   }
 
   async signedUrl(key: string, { method, expiresInSeconds }: store.SignedUrlOptions): Promise<string> {
@@ -182,8 +181,7 @@ export class S3ObjectStore implements store.ObjectStore {
     try {
       await this.#client.makeBucket(this.#bucket, this.#connection.region)
     } catch (error) {
-      const code = isNativeError(error) && 'code' in error ? String(error.code) : ''
-      if (code !== 'BucketAlreadyOwnedByYou') throw error
+      if (codeOf(error) !== 'BucketAlreadyOwnedByYou') throw error
     }
   }
 
@@ -213,11 +211,13 @@ export class S3ObjectStore implements store.ObjectStore {
   }
 }
 
-async function mapped<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+/** What the body's own stream failed with is told as it is: a client that hung up is no failure of the store. */
+async function mapped<T>(call: () => Promise<T>, signal?: AbortSignal, body?: Readable | Uint8Array): Promise<T> {
   try {
     return await call()
   } catch (error) {
     signal?.throwIfAborted()
+    if (body && 'errored' in body && body.errored === error) throw error
     throw storeError(error)
   }
 }

@@ -74,7 +74,10 @@ export interface SignedUrlOptions {
  * Every implementation passes the suite in test/objects.
  */
 export interface ObjectStore {
-  /** Streams `body` in with bounded memory. Errors: PreconditionFailed, or what the body's stream fails with. */
+  /**
+   * Streams `body` in with bounded memory; where that fails, the body is destroyed or was not touched at all.
+   * Errors: PreconditionFailed, InvalidContentType, or what the body's stream fails with.
+   */
   put(key: string, body: Readable | Uint8Array, options?: PutOptions): Promise<ObjectInfo>
   /** Errors: ObjectNotFound, RangeNotSatisfiable. */
   get(key: string, options?: GetOptions): Promise<ObjectReading>

@@ -23,8 +23,9 @@ export async function rawRequest(method: string, path: string, options: RawReque
   const { headers = {}, body, apiUrl = testStack().apiUrl } = options
   const { hostname, port } = new URL(apiUrl)
   const call = request({ hostname, port, method, path: `/v1${path}`, headers, agent: false })
+  if (isStream(body)) call.flushHeaders()
   const answered = once(call, 'response') as Promise<[IncomingMessage]>
-  const sent = typeof body === 'object' && 'pipe' in body ? pipeline(body, call) : void call.end(body)
+  const sent = isStream(body) ? pipeline(body, call) : void call.end(body)
   // A server that has refused a body stops reading it: what it answered is what counts.
   void Promise.resolve(sent).catch(() => undefined)
   const [reply] = await answered
@@ -32,3 +33,5 @@ export async function rawRequest(method: string, path: string, options: RawReque
   const bytes = await buffer(reply)
   return { status: reply.statusCode ?? 0, headers: reply.headers, bytes, text: bytes.toString() }
 }
+
+const isStream = (body: RawRequest['body']): body is Readable => typeof body === 'object' && 'pipe' in body

@@ -1,0 +1,106 @@
+import { readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { isAlive } from '../../infra/dev/process-identity.ts'
+import { readStackFile, type StackFile } from '../../infra/dev/stack-file.ts'
+import { apiClient } from '../support/client.ts'
+import { newDataDir, runCommand, type StackProcess } from './stack-process.ts'
+
+const UP = 'Ctrl-C stops everything.'
+/** Three times the ten seconds that stopping may take. */
+const STOP_WITHIN_MS = 30_000
+
+const left: { dataDir: string; stack: StackProcess }[] = []
+
+afterEach(async () => {
+  for (const { dataDir, stack } of left.splice(0)) {
+    stack.child.kill('SIGTERM')
+    await stack.ended
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+})
+
+async function start(dataDir: string): Promise<StackProcess> {
+  const stack = runCommand('start', { DATA_DIR: dataDir, PORT: '0' })
+  left.push({ dataDir, stack })
+  await stack.printed(UP)
+  return stack
+}
+
+function fileOf(dataDir: string): StackFile {
+  const file = readStackFile(dataDir)
+  if (file === undefined) throw new Error('there is no stack.json')
+  return file
+}
+
+const keyOf = (dataDir: string): string => readFileSync(join(dataDir, 'dev-api-key'), 'utf8').trim()
+
+const askSandbox = (dataDir: string) =>
+  apiClient(keyOf(dataDir), fileOf(dataDir).apiUrl).post('/chat/completions', {
+    model: 'ipop/coder-balanced',
+    messages: [{ role: 'user', content: 'hello' }],
+  })
+
+describe('npm start', () => {
+  test('runs, refuses a second one, goes on after kill -9 of the supervisor, and stops in order', async () => {
+    const dataDir = await newDataDir()
+    const first = await start(dataDir)
+    const reply = await askSandbox(dataDir)
+    expect(reply.status).toBe(200)
+    expect(reply.headers.get('x-ipop-sandbox')).toBe('true')
+    expect(statSync(join(dataDir, 'dev-api-key')).mode & 0o777).toBe(0o600)
+    expect(statSync(join(dataDir, 'dev-admin-token')).mode & 0o777).toBe(0o600)
+
+    const second = runCommand('start', { DATA_DIR: dataDir, PORT: '0' })
+    expect(await second.ended).toBe(1)
+    expect(second.output().trim().split('\n')).toHaveLength(1)
+    expect(second.output()).toContain('running')
+
+    const before = fileOf(dataDir)
+    const key = keyOf(dataDir)
+    first.child.kill('SIGKILL')
+    await first.ended
+    const again = await start(dataDir)
+    const after = fileOf(dataDir)
+    expect(Object.values(before.processes).filter(isAlive)).toEqual([])
+    expect(after.temporalUiUrl).toBe(before.temporalUiUrl)
+    expect(keyOf(dataDir)).toBe(key)
+    expect((await askSandbox(dataDir)).status).toBe(200)
+
+    const stoppedAtMs = Date.now()
+    again.child.kill('SIGINT')
+    expect(await again.ended).toBe(0)
+    expect(Date.now() - stoppedAtMs).toBeLessThan(STOP_WITHIN_MS)
+    expect(Object.values(after.processes).filter(isAlive)).toEqual([])
+  }, 180_000)
+
+  test.each([
+    ['a wrong variable', { PORT: 'eighty' }, 'PORT'],
+    ['a tool that does not run', { PORT: '0', TEMPORAL_CLI_PATH: '/does/not/exist' }, 'TEMPORAL_CLI_PATH'],
+    ['half an S3 configuration', { PORT: '0', S3_ENDPOINT: 'http://127.0.0.1:1' }, 'S3_ACCESS_KEY_ID'],
+  ])('%s: one clear sentence, exit 1', async (_case, env, named) => {
+    const dataDir = await newDataDir()
+    const stack = runCommand('start', { DATA_DIR: dataDir, ...env })
+    expect(await stack.ended).toBe(1)
+    expect(stack.output()).toContain(named)
+    expect(stack.output().trim().split('\n').at(-1)).toMatch(/\.$/)
+    expect(Object.values(readStackFile(dataDir)?.processes ?? {}).filter(isAlive)).toEqual([])
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  test('a port in use: one clear sentence, exit 1, nothing left running', async () => {
+    const dataDir = await newDataDir()
+    const holder = createServer().listen(0, '127.0.0.1')
+    await once(holder, 'listening')
+    const port = String((holder.address() as AddressInfo).port)
+    const stack = runCommand('start', { DATA_DIR: dataDir, PORT: port })
+    expect(await stack.ended).toBe(1)
+    expect(stack.output()).toContain(port)
+    expect(readStackFile(dataDir)?.processes ?? {}).toEqual({})
+    holder.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+})

@@ -1,0 +1,46 @@
+import { expect, test } from '@jest/globals'
+import { certainlyTooLong } from '../../../domain/chat/context-window.ts'
+import type { CatalogEntry } from '../../../domain/catalog/catalog.schema.ts'
+import type { ChatCompletionRequest } from '../../../domain/chat/chat.schema.ts'
+import { launchModel } from '../fixtures.ts'
+
+const known: CatalogEntry = { ...launchModel('openai/gpt-5-nano'), max_input_tokens: 100 }
+const { tokenizer: _tokenizer, ...rest } = known
+const foreign: CatalogEntry = rest
+
+const saying = (content: unknown, fields: object = {}) =>
+  ({ model: 'm', messages: [{ role: 'user', content }], ...fields }) as ChatCompletionRequest
+/** Each ` word` is a token of o200k_base. */
+const words = (count: number) => ' word'.repeat(count)
+
+test.each<[string, CatalogEntry, ChatCompletionRequest, boolean]>([
+  ['a short text fits', known, saying('hello'), false],
+  ['a text of just the window fits', known, saying(words(93)), false],
+  ['a token more does not', known, saying(words(94)), true],
+  [
+    'text parts count together',
+    known,
+    saying([
+      { type: 'text', text: words(50) },
+      { type: 'text', text: words(50) },
+    ]),
+    true,
+  ],
+  [
+    'an image and a long text',
+    known,
+    saying([
+      { type: 'image_url', image_url: { url: 'https://x' } },
+      { type: 'text', text: words(200) },
+    ]),
+    true,
+  ],
+  ['long but dense text fits', known, saying('a'.repeat(250)), false],
+  ['another tokenizer might fit twice the window', foreign, saying(words(190)), false],
+  ['more than twice the window fits none', foreign, saying(words(210)), true],
+  ['content that is null', known, saying(null), false],
+  ['parts without text', known, saying([{ type: 'input_audio' }, null]), false],
+])('%s', (_what, model, request, tooLong) => {
+  const tokens = certainlyTooLong(request, model)
+  expect((tokens ?? 0) > 100).toBe(tooLong)
+})

@@ -1,0 +1,132 @@
+import { describe, expect, test } from '@jest/globals'
+import { resolve } from 'node:path'
+import { ConfigError, readConfig, requireDatabaseUrl, requireSigningKey } from '../../infra/config.ts'
+
+test('nothing set is the development default', () => {
+  const { secret: _secret, ...config } = readConfig({})
+  expect(config).toEqual({
+    production: false,
+    dataDir: resolve('.data'),
+    host: '127.0.0.1',
+    port: 8080,
+    metricsPort: undefined,
+    publicUrl: 'http://127.0.0.1:8080',
+    logLevel: 'info',
+    adminToken: undefined,
+    signingKey: undefined,
+    database: { url: undefined, poolSize: 10 },
+    temporal: {
+      address: undefined,
+      namespace: 'default',
+      uiUrl: undefined,
+      cliPath: undefined,
+      workerBuildId: undefined,
+    },
+    s3: undefined,
+    upstreams: { openRouter: undefined, sandboxUrl: undefined, replyTimeoutMs: 900_000, idleTimeoutMs: 120_000 },
+    catalogFile: undefined,
+  })
+})
+
+test('an empty variable counts as absent, and unknown ones are not looked at', () => {
+  const { secret: _secret, ...config } = readConfig({
+    PORT: '',
+    DATABASE_URL: '',
+    OPENROUTER_API_KEY: '',
+    NODE_ENV: '',
+    HOME: '/x',
+  })
+  const { secret: _other, ...plain } = readConfig({})
+  expect(config).toEqual(plain)
+})
+
+describe('what is set', () => {
+  type Config = ReturnType<typeof readConfig>
+  test.each<[string, NodeJS.ProcessEnv, (config: Config) => unknown, unknown]>([
+    ['production', { NODE_ENV: 'production' }, c => c.production, true],
+    ['another environment', { NODE_ENV: 'staging' }, c => c.production, false],
+    ['the address in the public URL', { HOST: '0.0.0.0', PORT: '9000' }, c => c.publicUrl, 'http://0.0.0.0:9000'],
+    ['a public URL, without its last slash', { PUBLIC_URL: 'https://api.test/' }, c => c.publicUrl, 'https://api.test'],
+    ['port 0', { PORT: '0' }, c => c.port, 0],
+    ['a metrics port', { METRICS_PORT: '9100' }, c => c.metricsPort, 9100],
+    ['a relative folder', { DATA_DIR: 'x/y' }, c => c.dataDir, resolve('x/y')],
+    ['digits as a text', { OPENROUTER_API_KEY: '123' }, c => c.upstreams.openRouter?.apiKey, '123'],
+    [
+      'an OpenRouter key',
+      { OPENROUTER_API_KEY: 'k' },
+      c => c.upstreams.openRouter,
+      { baseUrl: 'https://openrouter.ai/api/v1', apiKey: 'k' },
+    ],
+    [
+      'another server without a key',
+      { OPENROUTER_BASE_URL: 'http://h:1/v1//' },
+      c => c.upstreams.openRouter,
+      { baseUrl: 'http://h:1/v1', apiKey: undefined },
+    ],
+    [
+      'timeouts in seconds',
+      { UPSTREAM_REPLY_TIMEOUT_SECONDS: '3', UPSTREAM_IDLE_TIMEOUT_SECONDS: '2' },
+      c => [c.upstreams.replyTimeoutMs, c.upstreams.idleTimeoutMs],
+      [3_000, 2_000],
+    ],
+    ['a variable that CATALOG_FILE names', { GPU_KEY: 'g' }, c => c.secret('GPU_KEY'), 'g'],
+    ['an empty variable that CATALOG_FILE names', { GPU_KEY: '' }, c => c.secret('GPU_KEY'), undefined],
+    ['a variable that CATALOG_FILE names and nobody set', {}, c => c.secret('GPU_KEY'), undefined],
+    [
+      'an S3 server',
+      { S3_ENDPOINT: 'http://s3:9000', S3_ACCESS_KEY_ID: 'a', S3_SECRET_ACCESS_KEY: 'b' },
+      c => c.s3,
+      { endpoint: 'http://s3:9000', region: 'us-east-1', bucket: 'ipop', accessKeyId: 'a', secretAccessKey: 'b' },
+    ],
+  ])('%s', (_what, env, read, value) => {
+    expect(read(readConfig(env))).toEqual(value)
+  })
+})
+
+describe('a wrong variable is one sentence that names it and does not show it', () => {
+  test.each<[string, string]>([
+    ['PORT', 'eighty'],
+    ['PORT', '80.5'],
+    ['PORT', '-1'],
+    ['PORT', '65536'],
+    ['PORT', 'true'],
+    ['PORT', '0x50'],
+    ['PORT', '1e3'],
+    ['PORT', '8080n'],
+    ['METRICS_PORT', 'no'],
+    ['LOG_LEVEL', 'loud'],
+    ['DATABASE_URL', 'mysql://user:hunter2@host/db'],
+    ['DATABASE_POOL_SIZE', '1'],
+    ['DATABASE_POOL_SIZE', '201'],
+    ['TEMPORAL_ADDRESS', 'http://host:7233'],
+    ['TEMPORAL_ADDRESS', 'host'],
+    ['ADMIN_TOKEN', 'hunter2'],
+    ['SIGNING_KEY', 'hunter2'],
+    ['S3_ENDPOINT', 's3.test'],
+    ['OPENROUTER_BASE_URL', 'localhost:11434'],
+    ['UPSTREAM_REPLY_TIMEOUT_SECONDS', '0'],
+    ['UPSTREAM_IDLE_TIMEOUT_SECONDS', '1.5'],
+  ])('%s=%s', (name, value) => {
+    const read = () => readConfig({ [name]: value })
+    expect(read).toThrow(ConfigError)
+    expect(read).toThrow(new RegExp(`^${name} is wrong: it must .*\\.$`))
+    expect(read).not.toThrow(/hunter2/)
+  })
+
+  test('of a few allowed values names them', () => {
+    expect(() => readConfig({ LOG_LEVEL: 'loud' })).toThrow(/trace, debug, info, warn, error, silent/)
+  })
+
+  test('an S3 endpoint needs its keys', () => {
+    expect(() => readConfig({ S3_ENDPOINT: 'http://s3:9000', S3_ACCESS_KEY_ID: 'a' })).toThrow(
+      /S3_SECRET_ACCESS_KEY must be set/,
+    )
+  })
+
+  test('what a process cannot do without', () => {
+    expect(() => requireDatabaseUrl(readConfig({}))).toThrow(/^DATABASE_URL is not set/)
+    expect(() => requireSigningKey(readConfig({}))).toThrow(/^SIGNING_KEY is not set/)
+    expect(requireDatabaseUrl(readConfig({ DATABASE_URL: 'postgres://h/d' }))).toBe('postgres://h/d')
+    expect(requireSigningKey(readConfig({ SIGNING_KEY: 'ab'.repeat(32) }))).toHaveLength(32)
+  })
+})
