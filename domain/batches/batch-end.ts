@@ -49,8 +49,11 @@ export async function endLostBatch(deps: Deps, run: JobRun, loss: JobLoss): Prom
   await finalizeBatch(deps, job, run.resourceId, loss === 'cancelled' ? 'cancelled' : 'failed', LOSS_TEXT[loss])
 }
 
-/** A cancel that the work did not see in time is still a cancel where it left rows undone. */
-async function closeRows(tx: Transaction, batchId: string, workEnded: BatchEnding): Promise<BatchEnding> {
+/**
+ * Gives rows without a result the error of the end that is coming, and counts them all. Gives that end: a cancel
+ * that the work did not see in time is still a cancel where it left rows undone.
+ */
+export async function closeRows(tx: Transaction, batchId: string, workEnded: BatchEnding): Promise<BatchEnding> {
   const { status } = await selectBatchOfJob(tx, batchId)
   const cut = status === 'cancelling' && (await hasUnfinishedRows(tx, batchId))
   const ending = cut && workEnded === 'completed' ? 'cancelled' : workEnded

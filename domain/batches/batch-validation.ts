@@ -9,7 +9,7 @@ import { placeHold } from '../ledger/ledger.service.ts'
 import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { chunkCountOf, MOST_INPUT_BYTES, MOST_ROWS, ROWS_PER_CHUNK } from './batch.rules.ts'
 import { selectBatchOfJob, setInProgress, type BatchRow } from './batch.sql.ts'
-import { endBatch } from './batch-end.ts'
+import { closeRows, endBatch } from './batch-end.ts'
 import { linesOf, type Line } from './lines.ts'
 import {
   customIdOf,
@@ -161,6 +161,7 @@ async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Censu
 }
 
 async function failBatch(deps: Deps, job: JobContext, batch: BatchRow, reason: string): Promise<BatchPlan> {
+  await inTransaction(deps.db, tx => closeRows(tx, batch.id, 'failed'))
   await inTransaction(deps.db, tx =>
     endBatch(tx, job.run, batch, { status: 'failed', outputFile: undefined, errorFile: undefined, lastError: reason }),
   )

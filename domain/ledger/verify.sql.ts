@@ -42,7 +42,7 @@ export async function selectDifferences(
 ): Promise<DifferenceRow[]> {
   const { rows } = await tx.query<DifferenceRow>(
     `SELECT id, field, expected, found, count(*) OVER () AS differing FROM (${differences}) AS d(id, field, expected, found)
-     ORDER BY id, field LIMIT $1::integer`,
+     ORDER BY id COLLATE "C", field COLLATE "C" LIMIT $1::integer`,
     [limit],
   )
   return rows
@@ -175,8 +175,7 @@ const batchCounts: Comparison = {
       ('rows_total', coalesce(r.total, 0), b.rows_total::bigint),
       ('rows_completed', coalesce(r.completed, 0), b.rows_completed::bigint),
       ('rows_failed', coalesce(r.failed, 0), b.rows_failed::bigint)) AS v(field, expected, found)
-    WHERE ${ENDED} AND NOT (status = 'failed' AND started_at IS NULL AND b.rows_total = 0)
-      AND v.expected IS DISTINCT FROM v.found`,
+    WHERE ${ENDED} AND v.expected IS DISTINCT FROM v.found`,
 }
 
 const batchCalls: Comparison = {

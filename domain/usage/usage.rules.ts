@@ -28,6 +28,8 @@ export function splitWindow(from: Date | null, to: Date | null): SplitWindow {
 export function parseTime(text: string | undefined, param: string): Date | null {
   if (text === undefined) return null
   const time = new Date(text)
-  if (Number.isNaN(time.getTime())) throw badRequest(`\`${param}\` must be a time in ISO 8601.`, param)
+  // A 30th of February would silently be the 2nd of March.
+  const isDay = new Date(text.slice(0, 10)).getUTCDate() === Number(text.slice(8, 10))
+  if (Number.isNaN(time.getTime()) || !isDay) throw badRequest(`\`${param}\` must be a time in ISO 8601.`, param)
   return time
 }

@@ -125,8 +125,8 @@ class Stack implements RunningStack {
 
   private async database(): Promise<NodeJS.ProcessEnv> {
     const url = this.config.database.url ?? (await this.embeddedDatabase())
-    const { applied } = await migrate(url)
-    if (applied.length > 0) this.options.say(`Migrated the database to version ${applied.length}.`)
+    const { applied, version } = await migrate(url)
+    if (applied.length > 0) this.options.say(`Migrated the database to version ${version}.`)
     this.file.databaseUrl = url
     return { DATABASE_URL: url }
   }

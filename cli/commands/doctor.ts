@@ -1,0 +1,29 @@
+import type { Command } from 'commander'
+import type { Finding } from '../doctor/findings.ts'
+import { operatorCommand } from '../declare.ts'
+import { print, type OutputOptions } from '../operator.ts'
+import { table } from '../text.ts'
+
+export const doctorCommand = (): Command =>
+  operatorCommand(
+    'doctor',
+    'Check everything this system depends on, and say what to do. Exits 1 where something is wrong.',
+    'ipop doctor',
+    'ipop doctor --json',
+  ).action(async (options: OutputOptions) => {
+    const { operatorConfig } = await import('../operator-config.ts')
+    const { examine } = await import('../doctor/doctor.ts')
+    const findings = await examine(operatorConfig(process.env))
+    const ok = findings.every(finding => finding.ok)
+    if (!ok) process.exitCode = 1
+    print(options, { text: report(findings), json: { ok, checks: findings } })
+  })
+
+function report(findings: readonly Finding[]): string {
+  const rows = findings.map(({ ok, name, detail, remedy }) => [
+    ok ? 'ok' : 'FAIL',
+    name,
+    remedy === undefined ? detail : `${detail}. ${remedy}`,
+  ])
+  return table(['', 'CHECK', 'FOUND'], rows)
+}

@@ -1,0 +1,63 @@
+import type { Command } from 'commander'
+import type { UserRow } from '../../domain/tenancy/tenancy.sql.ts'
+import { group, operatorCommand } from '../declare.ts'
+import { operate, type OutputOptions } from '../operator.ts'
+import { fields, moment, table } from '../text.ts'
+
+export const usersCommand = (): Command => group('users', 'Billing accounts.', [create(), list(), disable(), enable()])
+
+const service = () => import('../../domain/tenancy/tenancy.service.ts')
+
+const create = () =>
+  operatorCommand('create', 'Make a user: a billing account without credit.', 'ipop users create --name "Acme GmbH"')
+    .requiredOption('--name <name>', 'what to call it')
+    .action((options: OutputOptions & { name: string }) =>
+      operate(options, async deps => shown(await (await service()).createUser(deps, options.name))),
+    )
+
+const list = () =>
+  operatorCommand('list', 'List all users.', 'ipop users list', 'ipop users list --json').action(
+    (options: OutputOptions) =>
+      operate(options, async deps => {
+        const users = await (await service()).listUsers(deps)
+        const rows = users.map(user => [user.id, user.name, stateOf(user), moment(user.created_at)])
+        return { text: table(['ID', 'NAME', 'STATE', 'CREATED'], rows), json: users.map(view) }
+      }),
+  )
+
+const disable = () =>
+  operatorCommand(
+    'disable',
+    "Refuse the user's keys at once and stop the user's jobs.",
+    'ipop users disable user_0198…',
+  )
+    .argument('<user>', 'id of the user')
+    .action((user: string, options: OutputOptions) =>
+      operate(options, async deps => shown(await (await service()).disableUser(deps, user))),
+    )
+
+const enable = () =>
+  operatorCommand('enable', "Take the user's keys again.", 'ipop users enable user_0198…')
+    .argument('<user>', 'id of the user')
+    .action((user: string, options: OutputOptions) =>
+      operate(options, async deps => shown(await (await service()).enableUser(deps, user))),
+    )
+
+const stateOf = (user: UserRow): string =>
+  user.disabled_at === null ? 'active' : `disabled ${moment(user.disabled_at)}`
+
+const view = (user: UserRow) => ({
+  id: user.id,
+  name: user.name,
+  created_at: user.created_at,
+  disabled_at: user.disabled_at,
+})
+
+const shown = (user: UserRow) => ({
+  text: fields([
+    ['User', user.id],
+    ['Name', user.name],
+    ['State', stateOf(user)],
+  ]),
+  json: view(user),
+})

@@ -1,0 +1,49 @@
+import { Command } from 'commander'
+import type { SandboxOptions } from '../infra/dev/sandbox/server.ts'
+import { examples, wholeNumber } from './declare.ts'
+
+/** The commands that run until they are told to stop: the whole stack, the demo, or one process. */
+export const processCommands = (): Command[] => [
+  startCommand(),
+  demoCommand(),
+  apiCommand(),
+  workerCommand(),
+  sandboxCommand(),
+]
+
+const startCommand = () =>
+  new Command('start')
+    .description(
+      'Run everything on this machine: the API, the workers, and the servers that are not configured elsewhere.',
+    )
+    .addHelpText('after', examples('npm start', 'PORT=9000 DATA_DIR=/var/lib/ipop ipop start'))
+    .action(async () => (await import('./start.ts')).start(process.env))
+
+const demoCommand = () =>
+  new Command('demo')
+    .description('Run the example batch over the public API, on the running stack or one of its own.')
+    .addHelpText('after', examples('npm run demo', 'ipop demo'))
+    .action(async () => (await import('./demo/command.ts')).demo(process.env))
+
+const apiCommand = () =>
+  new Command('api')
+    .description('Run an API process until SIGTERM or SIGINT.')
+    .addHelpText('after', examples('PORT=8080 ipop api'))
+    .action(async () => (await import('./processes.ts')).runApi(process.env))
+
+const workerCommand = () =>
+  new Command('worker')
+    .description('Run a worker process until SIGTERM or SIGINT.')
+    .argument('<role>', 'control: workflows, relay and reconciler; model: calls to models')
+    .addHelpText('after', examples('ipop worker control', 'ipop worker model'))
+    .action(async (role: string) => (await import('./processes.ts')).runWorkerOf(role, process.env))
+
+const sandboxCommand = () =>
+  new Command('sandbox')
+    .description('Run the sandbox model: an OpenAI-compatible server that calls no model and says so.')
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', '0 takes a free one', wholeNumber(0, 65_535), 0)
+    .option('--word-delay-ms <n>', 'time between the words of a stream', wholeNumber(0, 60_000))
+    .option('--reply-delay-ms <n>', 'time before a reply', wholeNumber(0, 3_600_000))
+    .addHelpText('after', examples('ipop sandbox --port 8090', 'ipop sandbox --reply-delay-ms 200'))
+    .action(async (options: SandboxOptions) => (await import('./processes.ts')).runSandboxModel(options, process.env))

@@ -1,0 +1,56 @@
+import { ConfigError, readConfig, type Config } from '../infra/config.ts'
+import type { SandboxOptions } from '../infra/dev/sandbox/server.ts'
+import { createLog, type Log } from '../infra/log.ts'
+import { announceReady, stopOnSignal } from '../infra/process.ts'
+
+/** How long requests under way may take to end when the process is told to stop. */
+const API_GRACE_MS = 8_000
+const PROCESS_GRACE_MS = 9_500
+
+/** Runs an API process until it is told to stop. */
+export async function runApi(env: NodeJS.ProcessEnv): Promise<void> {
+  const { config, log } = processOf('api', env)
+  const { startApi } = await import('../api/server.ts')
+  const api = await startApi(config, log)
+  log.info({ host: config.host, port: api.port }, 'the API listens')
+  stopOnSignal({ log, stop: () => api.stop(API_GRACE_MS), graceMs: PROCESS_GRACE_MS })
+  announceReady({ port: api.port })
+}
+
+/** Runs a worker process until it is told to stop, or rejects where it fails. */
+export async function runWorkerOf(role: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const { config, log } = processOf(`worker-${role}`, env)
+  const worker = await startWorkerOf(role, config, log)
+  log.info({ role }, 'the worker runs')
+  stopOnSignal({ log, stop: () => worker.stop(), graceMs: PROCESS_GRACE_MS })
+  announceReady({ role })
+  await worker.ended
+}
+
+async function startWorkerOf(role: string, config: Config, log: Log) {
+  switch (role) {
+    case 'control':
+      return (await import('../workers/control.ts')).startControlWorker(config, log)
+    case 'model':
+      return (await import('../workers/model.ts')).startModelWorker(config, log)
+    default:
+      throw new ConfigError(`There is no worker "${role}": it is control or model.`)
+  }
+}
+
+/** Runs the sandbox model until it is told to stop. */
+export async function runSandboxModel(options: SandboxOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const { config, log } = processOf('sandbox', env)
+  const { runSandbox } = await import('../infra/dev/sandbox/server.ts')
+  const { loadCatalog } = await import('../domain/catalog/catalog.ts')
+  const modelIds = loadCatalog(config).entries.map(entry => entry.id)
+  const sandbox = await runSandbox({ modelIds, ...options })
+  log.info({ url: sandbox.url }, 'the sandbox model listens')
+  stopOnSignal({ log, stop: () => sandbox.close(), graceMs: PROCESS_GRACE_MS })
+  announceReady({ url: sandbox.url })
+}
+
+function processOf(service: string, env: NodeJS.ProcessEnv): { config: Config; log: Log } {
+  const config = readConfig(env)
+  return { config, log: createLog(service, config.logLevel) }
+}

@@ -1,0 +1,39 @@
+import { ConfigError, readConfig } from '../infra/config.ts'
+import { startStack, type RunningStack } from '../infra/dev/stack.ts'
+import { stopOnSignal } from '../infra/process.ts'
+
+/** Longer than the stack's own stop, which takes ten seconds at the most. */
+const GRACE_MS = 15_000
+
+/** Runs the stack until it is told to stop. */
+export async function start(env: NodeJS.ProcessEnv): Promise<void> {
+  const config = readConfig(env)
+  const say = (line: string) => console.log(line)
+  const onBegin = (stack: Pick<RunningStack, 'stop' | 'kill'>) => {
+    stopOnSignal({ log: tellingLog(say), stop: () => stack.stop(), graceMs: GRACE_MS })
+    process.on('exit', () => stack.kill())
+  }
+  say(welcome(await startStack(config, { env, say, onBegin }), config.dataDir))
+}
+
+const tellingLog = (say: (line: string) => void) => ({
+  info: () => say('Stopping … (Ctrl-C again stops at once)'),
+  error: () => say('Something did not stop in order.'),
+})
+
+function welcome({ file, apiKey }: RunningStack, dataDir: string): string {
+  if (file.apiUrl === undefined) throw new ConfigError('The API has no address.')
+  const body = '{"model":"ipop/coder-balanced","messages":[{"role":"user","content":"Say hello."}]}'
+  return `
+  API            ${file.apiUrl}/v1
+  Temporal UI    ${file.temporalUiUrl ?? '(set TEMPORAL_UI_URL)'}
+  Metrics        http://127.0.0.1:${file.ports['apiMetrics']}/metrics
+  Data, logs     ${dataDir}
+  API key        ${apiKey}
+
+  curl ${file.apiUrl}/v1/chat/completions -H 'x-api-key: ${apiKey}' \\
+    -H 'content-type: application/json' -d '${body}'
+
+  Ctrl-C stops everything.
+`
+}
