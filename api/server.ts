@@ -26,7 +26,7 @@ import { systemRoutes } from './system.ts'
 import { usageRoutes } from './usage.ts'
 
 const FEATURES = [...modelRoutes, ...chatRoutes, ...fileRoutes, ...batchRoutes, ...usageRoutes]
-export const routes = [...FEATURES, ...systemRoutes(FEATURES)]
+const routes = [...FEATURES, ...systemRoutes(FEATURES)]
 
 /** Longest wait for a request's headers; bodies are bounded by idle time, since uploads may be slow. */
 const HEADERS_TIMEOUT_MS = 30_000

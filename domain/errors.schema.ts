@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 
-export const ERROR_CODES = [
+const ERROR_CODES = [
   'bad_request',
   'capacity_unavailable',
   'context_length_exceeded',

@@ -69,7 +69,7 @@ export const workflowCode = (): Pick<WorkerOptions, 'workflowBundle' | 'workflow
   existsSync(BUNDLE) ? { workflowBundle: { codePath: BUNDLE } } : { workflowsPath: SOURCES }
 
 /** Versioned where a build id is set: jobs stay with the build that started them. */
-export function versioning(config: Config): Partial<WorkerOptions> {
+function versioning(config: Config): Partial<WorkerOptions> {
   const buildId = config.temporal.workerBuildId
   if (buildId === undefined) return {}
   return {

@@ -20,6 +20,8 @@ export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, 
 }
 
 async function sendBinary(ctx: Context, reply: BinaryReply): Promise<void> {
+  // A source that fails before its first byte is answered as any failure is.
+  if (ctx.method !== 'HEAD') await Promise.race([once(reply.body, 'readable'), once(reply.body, 'close')])
   ctx.status = reply.status ?? 200
   ctx.type = reply.contentType
   ctx.set(reply.headers ?? {})

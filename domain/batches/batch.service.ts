@@ -136,7 +136,7 @@ async function requireBatch(db: Parameters<typeof selectBatch>[0], caller: Calle
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null
 
-export const batchView = (row: BatchRow): BatchJob => ({
+const batchView = (row: BatchRow): BatchJob => ({
   id: row.id,
   object: 'batch',
   owner_user_id: row.user_id,

@@ -111,7 +111,7 @@ export const ModelList = Type.Object(
 )
 export type ModelList = Static<typeof ModelList>
 
-export const PublicModelStatus = Type.Object(
+const PublicModelStatus = Type.Object(
   {
     id: Type.String(),
     display_name: Type.String(),
@@ -141,7 +141,7 @@ export const PublicStatus = Type.Object(
 )
 export type PublicStatus = Static<typeof PublicStatus>
 
-export const PublicReadyModel = Type.Object(
+const PublicReadyModel = Type.Object(
   {
     id: Type.String(),
     display_name: Type.String(),

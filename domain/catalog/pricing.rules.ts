@@ -11,7 +11,7 @@ export interface Rates {
 export type ServiceTier = 'standard' | 'batch'
 
 /** What is paid of the standard price. */
-export const TIER_PERCENT: Record<ServiceTier, bigint> = { standard: 100n, batch: 50n }
+const TIER_PERCENT: Record<ServiceTier, bigint> = { standard: 100n, batch: 50n }
 
 /** The price of a call: summed in pico-USD, rounded once to nano-USD, half up. Reasoning tokens are output tokens. */
 export function priceOfCall(rates: Rates, usage: TokenUsage, tier: ServiceTier): Nanos {

@@ -178,7 +178,7 @@ async function discard(deps: Deps, row: Pick<FileRow, 'id' | 'object_key'>): Pro
 const discardQuietly = (deps: Deps, id: string): Promise<void> =>
   discard(deps, { id, object_key: objectKeyOf(id) }).catch(() => undefined)
 
-export const fileView = (row: FileRow): FileObject => ({
+const fileView = (row: FileRow): FileObject => ({
   id: row.id,
   object: 'file',
   object_kind: 'file',

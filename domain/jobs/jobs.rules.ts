@@ -1,16 +1,9 @@
-import type { Owner } from '../tenancy/tenancy.rules.ts'
-
 export type JobKind = 'batch'
 
 /** One run of a job's workflow. A retry or a restart is the next run: its writes supersede the earlier ones'. */
 export interface JobRun {
   resourceId: string
   run: number
-}
-
-export interface Job extends JobRun {
-  kind: JobKind
-  owner: Owner
 }
 
 /** The workflow's id in Temporal: carrying the same run twice names the same workflow. */

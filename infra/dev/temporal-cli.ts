@@ -24,7 +24,7 @@ export interface CliSearch {
 }
 
 /** Where tools are kept between checkouts. */
-export const toolCache = (env: NodeJS.ProcessEnv): string =>
+const toolCache = (env: NodeJS.ProcessEnv): string =>
   join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ipop', 'bin')
 
 /**

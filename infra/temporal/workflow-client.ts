@@ -9,7 +9,7 @@ import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/com
 
 const CALL_DEADLINE_MS = 5_000
 
-export const SearchAttributeKeys = {
+const SearchAttributeKeys = {
   tenantId: defineSearchAttributeKey('TenantId', 'KEYWORD'),
   surface: defineSearchAttributeKey('Surface', 'KEYWORD'),
   phase: defineSearchAttributeKey('Phase', 'KEYWORD'),

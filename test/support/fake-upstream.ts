@@ -7,5 +7,4 @@ export {
   waitForAbort,
   waitForCalls,
 } from './fake-upstream/client.ts'
-export type { FakeCall, FakeStats } from './fake-upstream/calls.ts'
 export type { FakeScript } from './fake-upstream/script.ts'

@@ -41,17 +41,19 @@ export async function startS3Server(): Promise<S3Server> {
   }
 }
 
+/** Ends the server also when this process is killed: then the pipe to its standard input closes. */
+const SUPERVISE = 'exec 3<&0; "$@" & server=$!; (cat <&3 >/dev/null; kill -9 $server) 2>/dev/null & wait $server'
+
 async function startOn(program: string, folder: string, port: number): Promise<ChildProcess> {
   // Metadata beside the data, not in extended attributes, which not every temporary folder has.
   for (const name of ['data', 'metadata']) await mkdir(join(folder, name), { recursive: true })
   const args = ['--port', `127.0.0.1:${port}`, '--health', '/health', '--keep-alive', '--quiet', 'posix']
-  const server = spawn(program, [...args, '--sidecar', join(folder, 'metadata'), join(folder, 'data')], {
-    env: { ROOT_ACCESS_KEY: CREDENTIALS.accessKeyId, ROOT_SECRET_KEY: CREDENTIALS.secretAccessKey },
-    stdio: ['ignore', 'ignore', 'pipe'],
+  args.push('--sidecar', join(folder, 'metadata'), join(folder, 'data'))
+  const { accessKeyId, secretAccessKey } = CREDENTIALS
+  const server = spawn('/bin/sh', ['-c', SUPERVISE, 'sh', program, ...args], {
+    env: { PATH: process.env['PATH'], ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey },
+    stdio: ['pipe', 'ignore', 'pipe'],
   })
-  const endWithUs = () => server.kill('SIGKILL')
-  process.once('exit', endWithUs)
-  server.once('exit', () => process.off('exit', endWithUs))
   await answering(server, `http://127.0.0.1:${port}/health`)
   return server
 }
@@ -65,7 +67,7 @@ async function answering(server: ChildProcess, url: string): Promise<void> {
     if (await isAnswering(url)) return
     if ((await Promise.race([ended, delay(25)])) === 'ended') throw new Error(`versitygw ended: ${complaint.trim()}`)
   }
-  server.kill('SIGKILL')
+  server.stdin?.end()
   throw new Error(`versitygw did not answer within ${START_MS / 1000} s: ${complaint.trim()}`)
 }
 
@@ -79,7 +81,7 @@ async function isAnswering(url: string): Promise<boolean> {
 
 async function stop(server: ChildProcess, folder: string): Promise<void> {
   if (server.exitCode === null && server.signalCode === null) {
-    server.kill('SIGKILL')
+    server.stdin?.end()
     await once(server, 'exit')
   }
   await rm(folder, { recursive: true, force: true })

@@ -5,7 +5,7 @@ const MAX_FILLER_WORDS = 4000
 const FILLER = 'This sentence is filler that the sandbox writes because the request asked for a longer text.'
 
 /** The text parts of a message. */
-export function textOf({ content }: Message): string {
+function textOf({ content }: Message): string {
   if (typeof content === 'string') return content
   return (content ?? []).flatMap(part => part.text ?? []).join('\n')
 }

@@ -8,13 +8,13 @@ export function piecesOf(script: FakeScript, body: UpstreamBody, prompt: string)
   return body.stream ? (text.match(/\s*\S+|\s+$/g) ?? []) : [text]
 }
 
-export function usageOf(script: FakeScript, body: UpstreamBody, text: string): object {
+function usageOf(script: FakeScript, body: UpstreamBody, text: string): object {
   if (script.usage) return script.usage
   const [prompt, completion] = [promptWords(body), wordsIn(text)]
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion }
 }
 
-export function finishReason(script: FakeScript): string {
+function finishReason(script: FakeScript): string {
   if (script.errorFinish) return 'error'
   return script.finishReason ?? (script.toolCalls ? 'tool_calls' : 'stop')
 }
