@@ -78,7 +78,7 @@ async function runChunks(
   let expired = false
   const deadline = timer
     .run(async () => {
-      await sleep(Math.max(1, deadlineMs - Date.now()))
+      await sleep(Math.max(1, deadlineMs - Date.now()), { summary: 'the completion window' })
       expired = true
       chunks.cancel()
     })

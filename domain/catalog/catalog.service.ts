@@ -47,7 +47,7 @@ export function listModels(deps: Deps, filter: AvailabilityFilter, rules: KeyRul
 
 /** Errors: 404 for an unknown id; 409 for a known one that is not usable now, unless that is asked for. */
 export function getModel(deps: Deps, modelId: string, filter: AvailabilityFilter): Model {
-  const entry = requireKnownModel(deps.catalog, modelId)
+  const entry = requireKnownModel(deps.catalog, modelId, 'model_id')
   const model = modelView(deps, entry)
   if (isAsked(model.status, filter)) return model
   throw new DomainError(409, 'model_unavailable', `The model ${entry.id} is ${model.status}.`, {

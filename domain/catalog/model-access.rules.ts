@@ -12,13 +12,13 @@ type Capability = CatalogEntry['capabilities'][number]
 export const supports = (entry: CatalogEntry, capability: Capability): boolean =>
   entry.capabilities.includes(capability)
 
-/** Errors: 404 for an id that the catalog does not hold. */
-export function requireKnownModel(catalog: ModelDirectory, modelId: string): CatalogEntry {
+/** Errors: 404 naming `param` for an id that the catalog does not hold. */
+export function requireKnownModel(catalog: ModelDirectory, modelId: string, param = 'model'): CatalogEntry {
   const entry = catalog.find(modelId)
   if (entry !== undefined) return entry
   throw new DomainError(404, 'model_unavailable', `There is no model ${printable(modelId)}. See GET /v1/models.`, {
     type: 'model_not_found',
-    param: 'model',
+    param,
   })
 }
 

@@ -36,7 +36,9 @@ export const ChatCompletionRequest = Type.Object(
     ),
     stream: Type.Optional(Type.Boolean({ default: false })),
     temperature: Type.Optional(Type.Number()),
-    tool_choice: Type.Optional(Type.Unknown()),
+    tool_choice: Type.Optional(
+      faces(Type.Unknown(), Type.Union([Type.String({ minLength: 1 }), anyObject(), Type.Null()])),
+    ),
     tools: Type.Optional(Type.Array(Tool)),
   },
   { $id: 'ChatCompletionRequest', additionalProperties: true },

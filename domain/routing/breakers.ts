@@ -1,4 +1,4 @@
-import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleAll, type CircuitBreakerPolicy } from 'cockatiel'
+import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen, type CircuitBreakerPolicy } from 'cockatiel'
 import { UpstreamFailure, type UpstreamFailureKind } from '../../infra/upstreams/upstream.ts'
 import type { Route } from '../catalog/catalog.ts'
 
@@ -25,10 +25,13 @@ export function createBreakers(): Breakers {
     const key = `${route.upstream.id} ${route.model}`
     const known = breakers.get(key)
     if (known !== undefined) return known
-    const made = circuitBreaker(handleAll, {
-      halfOpenAfter: HALF_OPEN_AFTER_MS,
-      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
-    })
+    const made: CircuitBreakerPolicy = circuitBreaker(
+      handleWhen(error => counts(error, made.state)),
+      {
+        halfOpenAfter: HALF_OPEN_AFTER_MS,
+        breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+      },
+    )
     breakers.set(key, made)
     return made
   }
@@ -59,12 +62,19 @@ const HEALTH: Record<CircuitState, RouteHealth> = {
   [CircuitState.Isolated]: 'broken',
 }
 
-/** A call's end as the breaker should see it: only failures of the route's health reach it as errors. */
+/**
+ * A call that its client left says nothing of a route, so it neither counts nor clears; but it is not the proof that
+ * a half-open route waits for.
+ */
+const counts = (error: Error, state: CircuitState): boolean =>
+  error instanceof UpstreamFailure && (UNHEALTHY.has(error.kind) || state === CircuitState.HalfOpen)
+
+/** A call's end as the breaker should see it: what is the request's fault is a success of the route. */
 async function settled<T>(call: () => Promise<T>): Promise<{ value: T } | { failure: unknown }> {
   try {
     return { value: await call() }
   } catch (failure) {
-    if (failure instanceof UpstreamFailure && UNHEALTHY.has(failure.kind)) throw failure
+    if (failure instanceof UpstreamFailure && (UNHEALTHY.has(failure.kind) || failure.kind === 'aborted')) throw failure
     return { failure }
   }
 }
