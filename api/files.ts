@@ -96,7 +96,7 @@ export const fileRoutes = [
           'accept-ranges': 'bytes',
           'content-length': String(length),
           etag: `"${file.sha256}"`,
-          'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(file.filename ?? file.id)}`,
+          'content-disposition': `attachment; filename*=UTF-8''${extendedValue(file.filename ?? file.id)}`,
           ...(range === undefined ? {} : { 'content-range': `bytes ${range.start}-${range.end ?? ''}/${file.bytes}` }),
         },
         body: reading.body,
@@ -104,3 +104,7 @@ export const fileRoutes = [
     },
   }),
 ]
+
+/** A text as the value of an extended parameter (RFC 8187 section 3.2.1). */
+const extendedValue = (text: string): string =>
+  encodeURIComponent(text).replaceAll(/['()*]/g, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)

@@ -29,8 +29,8 @@ export const modelRoutes = [
     params: Type.Object({ model_id: ModelId }),
     query: Availability,
     reply: Model,
-    errors: { 404: 'There is no such model' },
-    handle: ({ params, query }, deps) => getModel(deps, params.model_id, query),
+    errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    handle: ({ params, query, caller }, deps) => getModel(deps, params.model_id, query, caller?.rules),
   }),
   route({
     method: 'GET',

@@ -21,6 +21,7 @@ import { chatRoutes } from './chat.ts'
 import type { ApiDeps } from './deps.ts'
 import { fileRoutes } from './files.ts'
 import { createApp } from './http/app.ts'
+import { refuseBrokenRequest } from './http/broken-request.ts'
 import { modelRoutes } from './models.ts'
 import { systemRoutes } from './system.ts'
 import { usageRoutes } from './usage.ts'
@@ -94,6 +95,7 @@ async function listen(server: Server, { host, port }: Config): Promise<Server> {
     request.socket.setTimeout(IDLE_TIMEOUT_MS)
     request.once('end', () => request.socket.setTimeout(0))
   })
+  server.on('clientError', refuseBrokenRequest)
   server.listen(port, host)
   await once(server, 'listening')
   return server

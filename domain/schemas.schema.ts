@@ -25,6 +25,13 @@ export const anyObject = (options: object = {}) => Type.Unsafe<Record<string, un
 const nullable = <T extends TSchema>(schema: T) =>
   faces({ ...schema, nullable: true }, Type.Union([schema, Type.Null()]))
 
+/** Documented as required to have a value, and accepted as null too: clients send null for what they leave out. */
+export const orNull = <T extends TSchema>(schema: T) =>
+  faces(
+    ((schema as Record<string, unknown>)[DOCUMENTED] as TSchema | undefined) ?? schema,
+    Type.Union([schema, Type.Null()]),
+  )
+
 /** What may be null, in the contract's spelling. */
 export const nullableString = (format?: string) => nullable(Type.String(format === undefined ? {} : { format }))
 export const nullableNumber = () => nullable(Type.Number())

@@ -22,7 +22,7 @@ export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): Koa {
     ctx.set('x-request-id', passage.requestId)
     await next()
     if (ctx._matchedRoute !== undefined) return
-    sendError(ctx, unmatched(ctx.status), passage)
+    sendError(ctx, unmatched(ctx.res.hasHeader('allow')), passage)
     writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
   })
   const router = new Router({ prefix: VERSION_PREFIX })
@@ -41,8 +41,9 @@ function routerPath({ path, tail }: AnyRoute): string {
   return tail === true ? named.replace(/:(\w+)$/, '*$1') : named
 }
 
-function unmatched(status: number): DomainError {
-  if (status === 405 || status === 501) {
+/** The router names the methods that a known path takes. */
+function unmatched(isKnownPath: boolean): DomainError {
+  if (isKnownPath) {
     return new DomainError(405, 'bad_request', 'This path does not take that method.', { type: 'method_not_allowed' })
   }
   return new DomainError(404, 'bad_request', 'There is no such operation.', { type: 'not_found' })

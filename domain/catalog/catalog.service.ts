@@ -12,7 +12,7 @@ import type {
   PublicReady,
   PublicStatus,
 } from './catalog.schema.ts'
-import { requireKnownModel, supports } from './model-access.rules.ts'
+import { requireKnownModel, requireUsableModel, supports } from './model-access.rules.ts'
 import { rateAtTier, type ServiceTier } from './pricing.rules.ts'
 
 interface Deps {
@@ -45,9 +45,12 @@ export function listModels(deps: Deps, filter: AvailabilityFilter, rules: KeyRul
   }
 }
 
-/** Errors: 404 for an unknown id; 409 for a known one that is not usable now, unless that is asked for. */
-export function getModel(deps: Deps, modelId: string, filter: AvailabilityFilter): Model {
-  const entry = requireKnownModel(deps.catalog, modelId, 'model_id')
+/** Errors: 403 where the key may not use it; 404 for an unknown id; 409 for a known one that is not usable now, unless that is asked for. */
+export function getModel(deps: Deps, modelId: string, filter: AvailabilityFilter, rules?: KeyRules): Model {
+  const entry =
+    rules === undefined
+      ? requireKnownModel(deps.catalog, modelId, 'model_id')
+      : requireUsableModel(deps.catalog, modelId, rules, 'model_id')
   const model = modelView(deps, entry)
   if (isAsked(model.status, filter)) return model
   throw new DomainError(409, 'model_unavailable', `The model ${entry.id} is ${model.status}.`, {

@@ -23,12 +23,17 @@ export function requireKnownModel(catalog: ModelDirectory, modelId: string, para
 }
 
 /** The model as this key may use it. Errors: 404 unknown, 403 not allowed to the key. */
-export function requireUsableModel(catalog: ModelDirectory, modelId: string, rules: KeyRules): CatalogEntry {
-  const entry = requireKnownModel(catalog, modelId)
+export function requireUsableModel(
+  catalog: ModelDirectory,
+  modelId: string,
+  rules: KeyRules,
+  param = 'model',
+): CatalogEntry {
+  const entry = requireKnownModel(catalog, modelId, param)
   if (mayUseModel(rules, entry.id)) return entry
   throw new DomainError(403, 'model_not_allowed', `This API key may not use the model ${entry.id}.`, {
     type: 'model_not_allowed',
-    param: 'model',
+    param,
   })
 }
 

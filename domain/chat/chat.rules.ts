@@ -109,9 +109,11 @@ export const wantsUsageChunk = (request: ChatCompletionRequest): boolean => {
 /** Fields of ours, which upstreams do not know. `model` is set by the route. */
 const OWN_FIELDS = new Set(['model', 'metadata', 'service_tier', 'stream', 'stream_options', 'tool_resources'])
 
-/** The request as an upstream gets it: unknown fields pass through; usage is always asked of a stream, for billing. */
+/** The request as an upstream gets it: unknown fields pass through, null stands for absent; usage is always asked of a stream, for billing. */
 export function upstreamBody(request: ChatCompletionRequest): Fields {
-  const passed = Object.fromEntries(Object.entries(request).filter(([name]) => !OWN_FIELDS.has(name)))
+  const passed = Object.fromEntries(
+    Object.entries(request).filter(([name, value]) => !OWN_FIELDS.has(name) && value !== null),
+  )
   return request.stream === true ? { ...passed, stream: true, stream_options: { include_usage: true } } : passed
 }
 

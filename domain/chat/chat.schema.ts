@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { RequestedModelId } from '../catalog/catalog.schema.ts'
-import { anyObject, faces } from '../schemas.schema.ts'
+import { anyObject, faces, orNull } from '../schemas.schema.ts'
 import { PublicRequestMetadata } from './metadata.schema.ts'
 
 const Message = faces(
@@ -21,25 +21,28 @@ export const ChatCompletionRequest = Type.Object(
   {
     model: RequestedModelId,
     messages: faces(Type.Array(anyObject()), Type.Array(Message, { minItems: 1 })),
-    max_completion_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
-    max_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
-    metadata: Type.Optional(PublicRequestMetadata),
+    max_completion_tokens: Type.Optional(orNull(Type.Integer({ minimum: 1 }))),
+    max_tokens: Type.Optional(orNull(Type.Integer({ minimum: 1 }))),
+    metadata: Type.Optional(orNull(PublicRequestMetadata)),
     reasoning_effort: Type.Optional(
-      faces(Type.Enum(EFFORTS, { type: 'string' }), Type.Enum(['none', 'minimal', ...EFFORTS])),
+      faces(
+        Type.Enum(EFFORTS, { type: 'string' }),
+        Type.Union([Type.Enum(['none', 'minimal', ...EFFORTS]), Type.Null()]),
+      ),
     ),
     response_format: Type.Optional(Type.Unknown()),
     service_tier: Type.Optional(
       faces(
         Type.Enum(['standard', 'priority'], { type: 'string' }),
-        Type.Enum(['standard', 'priority', 'auto', 'default']),
+        Type.Union([Type.Enum(['standard', 'priority', 'auto', 'default']), Type.Null()]),
       ),
     ),
-    stream: Type.Optional(Type.Boolean({ default: false })),
-    temperature: Type.Optional(Type.Number()),
+    stream: Type.Optional(orNull(Type.Boolean({ default: false }))),
+    temperature: Type.Optional(orNull(Type.Number())),
     tool_choice: Type.Optional(
       faces(Type.Unknown(), Type.Union([Type.String({ minLength: 1 }), anyObject(), Type.Null()])),
     ),
-    tools: Type.Optional(Type.Array(Tool)),
+    tools: Type.Optional(orNull(Type.Array(Tool))),
   },
   { $id: 'ChatCompletionRequest', additionalProperties: true },
 )

@@ -1,9 +1,8 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { builtPath } from './built.ts'
 import { testStack } from './stack.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const LOG_LIMIT_CHARACTERS = 200_000
 
 export interface ApiProcess {
@@ -17,7 +16,7 @@ export interface ApiProcess {
 
 /** Another API process beside the stack's, on a free port, over the same database, objects and upstream. */
 export async function spawnApi(env: Record<string, string> = {}): Promise<ApiProcess> {
-  const child = fork(PROGRAM, ['api'], { env: { ...environment(), ...env }, silent: true })
+  const child = fork(builtPath('cli/main.js'), ['api'], { env: { ...environment(), ...env }, silent: true })
   let logs = ''
   const keep = (part: Buffer) => void (logs = (logs + part.toString()).slice(-LOG_LIMIT_CHARACTERS))
   child.stdout?.on('data', keep)

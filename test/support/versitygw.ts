@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, constants, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isNativeError } from 'node:util/types'
 
 const MODULE = 'github.com/versity/versitygw/cmd/versitygw@v1.7.0'
 
@@ -16,7 +17,7 @@ export async function findVersitygw(): Promise<string> {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean), cache]
   const found = await firstProgram(folders, 'versitygw')
   if (found !== undefined) return found
-  if ((await firstProgram(folders, 'go')) === undefined) throw new Error(`${cannot('There is no Go here')}`)
+  if ((await firstProgram(folders, 'go')) === undefined) throw new Error(cannot('There is no Go here'))
   await mkdir(cache, { recursive: true })
   return buildOnce(cache)
 }
@@ -34,7 +35,7 @@ async function buildOnce(cache: string): Promise<string> {
 /** Built elsewhere and moved: a program that is there is whole. */
 async function build(cache: string): Promise<string> {
   const folder = join(cache, `building-${process.pid}`)
-  process.stderr.write(`Building the S3 server for the tests (go install ${MODULE}): about a minute, once.\n`)
+  process.stderr.write(`Building the S3 server for the tests (go install ${MODULE}): one to three minutes, once.\n`)
   try {
     const env = { ...process.env, GOBIN: folder }
     const go = spawn('go', ['install', MODULE], { env, stdio: ['ignore', 'ignore', 'pipe'] })
@@ -51,12 +52,10 @@ async function build(cache: string): Promise<string> {
 
 async function tryLock(lock: string): Promise<boolean> {
   try {
-    const handle = await open(lock, 'wx')
-    await handle.writeFile(String(process.pid))
-    await handle.close()
+    await writeFile(lock, String(process.pid), { flag: 'wx' })
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    if (isNativeError(error) && 'code' in error && error.code === 'EEXIST') return false
     throw error
   }
 }
@@ -92,5 +91,5 @@ async function firstProgram(folders: string[], name: string): Promise<string | u
 }
 
 function cannot(reason: string): string {
-  return `The tests of the object store need the S3 server versitygw: ${reason}; put versitygw into PATH, or install Go.`
+  return `The tests of the object store need the S3 server versitygw. ${reason}; put versitygw into PATH, or install Go.`
 }

@@ -96,7 +96,7 @@ describe('a model that cannot be given', () => {
       status: 404,
       code: 'model_unavailable',
       type: 'model_not_found',
-      param: 'model',
+      param: 'model_id',
     })
     expect(error.message.length).toBeLessThan(200)
   })

@@ -85,6 +85,9 @@ test.each<[string | undefined, string | null]>([
   expect(parseTime(text, 'from')?.toISOString() ?? null).toBe(expected)
 })
 
-test.each(['', 'yesterday', '2026-13-01', '2026-11-01T25:00:00Z', '2026-11-32'])('the time %j is a 400', text => {
-  expect(refusalOf(thrownBy(() => parseTime(text, 'to')))).toMatchObject({ status: 400, param: 'to' })
-})
+test.each(['', 'yesterday', '2026-13-01', '2026-11-01T25:00:00Z', '2026-11-32', '2026-02-30', '2026-11-31T10:00:00Z'])(
+  'the time %j is a 400',
+  text => {
+    expect(refusalOf(thrownBy(() => parseTime(text, 'to')))).toMatchObject({ status: 400, param: 'to' })
+  },
+)

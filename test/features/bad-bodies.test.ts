@@ -1,0 +1,209 @@
+import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from '@jest/globals'
+import { badValues, nested } from '../support/bad-values.ts'
+import { chatRow } from '../support/batches.ts'
+import { testDatabase } from '../support/database.ts'
+import { expectError } from '../support/errors.ts'
+import { rawRequest, type RawReply, type RawRequest } from '../support/raw-request.ts'
+import { rowCounts } from '../support/row-counts.ts'
+import { servedDocument, type ServedOperation } from '../support/served-document.ts'
+import { newTenant, type Tenant } from '../support/tenants.ts'
+
+type Fields = Record<string, unknown>
+
+const MIB = 1024 * 1024
+const JSON_TYPE = 'application/json'
+const db = testDatabase()
+const document = await servedDocument()
+const schemaOf = ({ requestBody }: ServedOperation) => requestBody?.content[JSON_TYPE]?.schema
+const withBody = document.operations
+  .filter(schemaOf)
+  .map(operation => [`${operation.method} ${operation.path}`, operation] as const)
+
+/** A body of each operation in which nothing is wrong. */
+const SOUND: Record<string, (fileId: string) => Fields> = {
+  'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
+  'POST /batches': fileId => ({ input_file_id: fileId }),
+}
+const LIMIT_BYTES: Record<string, number> = { 'POST /chat/completions': 32 * MIB, 'POST /batches': MIB }
+
+interface Target {
+  tenant: Tenant
+  sound: Fields
+  send: (body: RawRequest['body'], headers?: Record<string, string | number | undefined>) => Promise<RawReply>
+}
+
+/** Lets the test send bad bodies; none of them may leave anything behind. */
+async function target(operation: ServedOperation, requests: (target: Target) => Promise<void>): Promise<void> {
+  const tenant = await newTenant(db)
+  const fileId = await tenant.api.upload([chatRow('a', 'hello')])
+  const before = await rowCounts(db, tenant.userId)
+  await requests({
+    tenant,
+    sound: SOUND[`${operation.method} ${operation.path}`]?.(fileId) ?? {},
+    send: (body, headers = {}) =>
+      rawRequest(operation.method, operation.path, {
+        headers: withoutUndefined({ 'x-api-key': tenant.secret, 'content-type': JSON_TYPE, ...headers }),
+        ...(body !== undefined && { body }),
+      }),
+  })
+  expect(await rowCounts(db, tenant.userId)).toEqual(before)
+}
+
+const withoutUndefined = (headers: Record<string, string | number | undefined>) =>
+  Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))
+
+test('every operation with a JSON body is tried', () => {
+  expect(withBody.map(([name]) => name).toSorted()).toEqual(Object.keys(SOUND).toSorted())
+})
+
+describe.each(withBody)('%s', (name, operation) => {
+  const schema = document.resolved(schemaOf(operation) ?? {})
+  const properties = Object.entries(schema['properties'] as Record<string, Fields>)
+  /** What the schema cannot say. */
+  const refusedBeyond: Record<string, unknown[]> = {
+    response_format: [5, 'json', {}, { type: 'xml' }, { type: 'json_schema' }],
+    tool_choice: [5, [], true],
+    completion_window: ['', 'soon', '0s', '-1h', '8d', '1e3s', '24h\u0000', '٣h'],
+    messages: [[], [5], [{}], [{ role: 'evil', content: 'x' }], [{ role: 'user' }], [{ role: 'user', content: 5 }]],
+    tools: [[5], [{}], [{ type: 'evil' }], [{ type: 'function' }], [{ type: 'function', function: { name: 'a b' } }]],
+    endpoint: ['/v1/embeddings/../chat', 'chat_completions\u0000'],
+    metadata: name === 'POST /batches' ? [{ a: '\u0000' }, { a: ['\ud800'] }, { b: { '\u0000': 1 } }] : [],
+  }
+
+  test.each(properties)('names the field `%s`', async (field, property) => {
+    await target(operation, async ({ send, sound }) => {
+      // A field that takes anything by its schema is one of those that are checked beyond it.
+      const values = [...badValues(property), ...(refusedBeyond[field] ?? [])]
+      expect(values.length).toBeGreaterThan(2)
+      for (const value of values) {
+        const reply = await send(JSON.stringify({ ...sound, [field]: value }))
+        const isUnknownModel = field === 'model' && typeof value === 'string' && value !== ''
+        expect([value, reply.status]).toEqual([value, isUnknownModel ? 404 : 400])
+        const { param } = expectError(reply, reply.status)
+        expect([value, param?.split('.')[0]]).toEqual([value, field])
+      }
+    })
+  })
+
+  test.each((schema['required'] as string[]).map(field => [field]))('misses `%s`', async field => {
+    await target(operation, async ({ send, sound }) => {
+      const { [field]: _, ...others } = sound
+      expectError(await send(JSON.stringify(others)), 400, { code: 'bad_request', param: field })
+      const hidden = JSON.stringify({ ...others, constructor: sound }).replace(
+        '{',
+        `{"__proto__":${JSON.stringify(sound)},`,
+      )
+      expectError(await send(hidden), 400, { code: 'bad_request', param: field })
+      expectError(await send(JSON.stringify({ ...sound, [field]: null })), 400, { code: 'bad_request', param: field })
+    })
+  })
+
+  const BROKEN: [string, (sound: string) => string | Uint8Array][] = [
+    ['nothing', () => ''],
+    ['white space', () => ' \n'],
+    ['half of it', sound => sound.slice(0, -5)],
+    ['more behind it', sound => `${sound}}`],
+    ['single quotes', sound => sound.replaceAll('"', "'")],
+    ['a comment', sound => `/* */${sound}`],
+    ['NaN', sound => sound.replace('{', '{"x":NaN,')],
+    ['a form', () => 'model=x&messages=y'],
+    ['null', () => 'null'],
+    ['an array', sound => `[${sound}]`],
+    ['a string', sound => JSON.stringify(sound)],
+    ['a number', () => '5'],
+    ['bad UTF-8', sound => Buffer.from(sound.replace('{', '{"x":"\u00ff",'), 'latin1')],
+    ['an overlong NUL', sound => Buffer.from(sound.replace('{', '{"x":"\u00c0\u0080",'), 'latin1')],
+    ['UTF-16', sound => Buffer.from(sound, 'utf16le')],
+    ['a bare surrogate', sound => Buffer.from(sound.replace('{', '{"x":"\u00ed\u00a0\u0080",'), 'latin1')],
+    ['100,000 levels', () => nested(100_000)],
+    ['100,000 levels in a field that is not known', sound => sound.replace('{', `{"x":${nested(100_000)},`)],
+    ['100,000 levels in the metadata', sound => sound.replace('{', `{"metadata":{"x":${nested(100_000)}},`)],
+    ['10,000 levels in the metadata', sound => sound.replace('{', `{"metadata":{"x":${nested(10_000)}},`)],
+  ]
+  test.each(BROKEN)('refuses %s', async (_, broken) => {
+    await target(operation, async ({ send, sound }) => {
+      expectError(await send(broken(JSON.stringify(sound))), 400, { code: 'bad_request' })
+    })
+  })
+
+  test.each<[string, Record<string, string | undefined>, number]>([
+    ['no content type', { 'content-type': undefined }, 415],
+    ['text', { 'content-type': 'text/plain' }, 415],
+    ['a form', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
+    ['a multipart form', { 'content-type': 'multipart/form-data; boundary=x' }, 415],
+    ['a broken content type', { 'content-type': ';;;' }, 415],
+    ['an unknown encoding', { 'content-encoding': 'rot13' }, 415],
+    ['gzip that is none', { 'content-encoding': 'gzip' }, 400],
+  ])('refuses %s', async (_, headers, status) => {
+    await target(operation, async ({ send, sound }) => {
+      expectError(await send(JSON.stringify(sound), headers), status, { code: 'bad_request' })
+    })
+  })
+
+  test('refuses an over-long body, by its length, as it comes, and unpacked', async () => {
+    const limit = LIMIT_BYTES[name] ?? 0
+    const padded = (sound: Fields, bytes: number) => JSON.stringify({ ...sound, padding: 'x'.repeat(bytes) })
+    await target(operation, async ({ send, sound }) => {
+      const never = new Readable({ read: () => undefined })
+      const replies = [
+        await send(never, { 'content-length': limit + 1 }),
+        await send(Readable.from([padded(sound, limit)], { objectMode: false })),
+        await send(gzipSync(padded(sound, limit)), { 'content-encoding': 'gzip' }),
+      ]
+      for (const reply of replies) expectError(reply, 413, { code: 'bad_request', type: 'payload_too_large' })
+    })
+  })
+
+  test('is sound in these tests but for what they make wrong', async () => {
+    const tenant = await newTenant(db)
+    const sound = SOUND[name]?.(await tenant.api.upload([chatRow('a', 'hello')])) ?? {}
+    const odd = JSON.stringify({ ...sound, constructor: 1 }).replace('{', '{"__proto__":{"stream":true},')
+    const reply = await tenant.api.send('POST', operation.path, { headers: { 'content-type': JSON_TYPE }, body: odd })
+    expect(reply.status).toBe(200)
+    expect(reply.headers.get('content-type')).toContain(JSON_TYPE)
+  })
+})
+
+describe('the metadata of a batch', () => {
+  test('keeps what JSON can hold', async () => {
+    const { api } = await newTenant(db)
+    const fileId = await api.upload([chatRow('a', 'hello')])
+    const metadata = '{"__proto__":{"polluted":true},"constructor":"x","":"","ü😀":[1,null,{"a":1e300}]}'
+    const reply = await api.send('POST', '/batches', {
+      headers: { 'content-type': JSON_TYPE },
+      body: `{"input_file_id":"${fileId}","metadata":${metadata}}`,
+    })
+    expect(reply.status).toBe(200)
+    expect(JSON.stringify(reply.body.metadata)).toContain('"__proto__":{"polluted":true}')
+    expect(reply.body.metadata).toEqual(JSON.parse(metadata))
+    expect({}).not.toHaveProperty('polluted')
+  })
+
+  test.each([
+    ['too long', { a: 'x'.repeat(16_384) }],
+    ['a list', ['a']],
+  ])('is refused where it is %s', async (_, metadata) => {
+    const { api, userId } = await newTenant(db)
+    const fileId = await api.upload([chatRow('a', 'hello')])
+    const before = await rowCounts(db, userId)
+    expectError(await api.post('/batches', { input_file_id: fileId, metadata }), 400, { param: 'metadata' })
+    expect(await rowCounts(db, userId)).toEqual(before)
+  })
+})
+
+describe('a header of POST /batches', () => {
+  test.each([
+    ['too long', 'k'.repeat(256)],
+    ['not printable', 'a\tb'],
+    ['of other scripts', 'sch\u00fcssel'],
+  ])('Idempotency-Key is refused where it is %s', async (_, key) => {
+    const { api, userId } = await newTenant(db)
+    const fileId = await api.upload([chatRow('a', 'hello')])
+    const before = await rowCounts(db, userId)
+    const reply = await api.post('/batches', { input_file_id: fileId }, { 'idempotency-key': key })
+    expectError(reply, 400, { code: 'bad_request', param: 'Idempotency-Key' })
+    expect(await rowCounts(db, userId)).toEqual(before)
+  })
+})

@@ -1,0 +1,12 @@
+import type { Database } from '../../infra/postgres/database.ts'
+
+/** Keeps rows locked until the function that it gives is called: work that writes them waits so long. */
+export async function lockRows(db: Database, select: string, values: unknown[]): Promise<() => Promise<void>> {
+  const client = await db.pool.connect()
+  await client.query('BEGIN')
+  await client.query(`${select} FOR UPDATE`, values)
+  return async () => {
+    await client.query('COMMIT')
+    client.release()
+  }
+}
