@@ -48,7 +48,8 @@ function failureOf(error: unknown, cancelled: AbortSignal): unknown {
   if (cancelled.aborted) return cancelled.reason instanceof CancelledFailure ? cancelled.reason : error
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error
   if (error instanceof DomainError) {
-    return ApplicationFailure.create({ message: `${error.code} (${error.type ?? error.status})`, type: error.code })
+    const message = `${error.code} (${error.type ?? error.status})`
+    return ApplicationFailure.create({ message, type: error.code, nonRetryable: !error.retryable })
   }
   const name = error instanceof Error ? error.name : 'Error'
   const code = error instanceof Error && 'code' in error ? ` ${String(error.code)}` : ''

@@ -90,10 +90,10 @@ async function listen(server: Server, { host, port }: Config): Promise<Server> {
   server.timeout = 0
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS
   // A body that stops arriving ends its connection; a reply may be silent for long, since models think.
-  server.on('request', request => {
+  server.on('request', (request, response) => {
     if (!hasBody(request)) return
     request.socket.setTimeout(IDLE_TIMEOUT_MS)
-    request.once('end', () => request.socket.setTimeout(0))
+    request.once('end', () => response.writableEnded || request.socket.setTimeout(0))
   })
   server.on('clientError', refuseBrokenRequest)
   server.listen(port, host)

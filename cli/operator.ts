@@ -18,6 +18,8 @@ export interface Operator {
 
 const POOL_SIZE = 2
 const ACQUIRE_TIMEOUT_MS = 5_000
+/** `ledger verify` reads every row there is. */
+const STATEMENT_TIMEOUT_MS = 3_600_000
 
 /** Runs an operator's command against the database, the configured one or that of the running embedded stack. */
 export async function operate(options: OutputOptions, work: (operator: Operator) => Promise<Output>): Promise<void> {
@@ -31,6 +33,7 @@ export async function operate(options: OutputOptions, work: (operator: Operator)
     poolSize: POOL_SIZE,
     applicationName: 'ipop-cli',
     acquireTimeoutMs: ACQUIRE_TIMEOUT_MS,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   })
   try {
     print(options, await work({ config, db }))

@@ -4,8 +4,8 @@ import { createLog, type Log } from '../infra/log.ts'
 import { announceReady, stopOnSignal } from '../infra/process.ts'
 
 /** How long requests under way may take to end when the process is told to stop. */
-const API_GRACE_MS = 8_000
-const PROCESS_GRACE_MS = 9_500
+const API_GRACE_MS = 5_000
+const PROCESS_GRACE_MS = 6_500
 
 /** Runs an API process until it is told to stop. */
 export async function runApi(env: NodeJS.ProcessEnv): Promise<void> {

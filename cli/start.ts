@@ -1,4 +1,5 @@
-import { ConfigError, readConfig } from '../infra/config.ts'
+import { ConfigError, readConfig, type Config } from '../infra/config.ts'
+import { urlOf } from '../infra/dev/ports.ts'
 import { startStack, type RunningStack } from '../infra/dev/stack.ts'
 import { stopOnSignal } from '../infra/process.ts'
 
@@ -8,12 +9,14 @@ const GRACE_MS = 15_000
 /** Runs the stack until it is told to stop. */
 export async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env)
+  // Whoever read our output may leave, a closed terminal for one: the stack stops in order all the same.
+  process.stdout.on('error', () => undefined)
   const say = (line: string) => console.log(line)
   const onBegin = (stack: Pick<RunningStack, 'stop' | 'kill'>) => {
     stopOnSignal({ log: tellingLog(say), stop: () => stack.stop(), graceMs: GRACE_MS })
     process.on('exit', () => stack.kill())
   }
-  say(welcome(await startStack(config, { env, say, onBegin }), config.dataDir))
+  say(welcome(await startStack(config, { env, say, onBegin }), config))
 }
 
 const tellingLog = (say: (line: string) => void) => ({
@@ -21,13 +24,13 @@ const tellingLog = (say: (line: string) => void) => ({
   error: () => say('Something did not stop in order.'),
 })
 
-function welcome({ file, apiKey }: RunningStack, dataDir: string): string {
+function welcome({ file, apiKey }: RunningStack, { dataDir, host }: Config): string {
   if (file.apiUrl === undefined) throw new ConfigError('The API has no address.')
   const body = '{"model":"ipop/coder-balanced","messages":[{"role":"user","content":"Say hello."}]}'
   return `
   API            ${file.apiUrl}/v1
   Temporal UI    ${file.temporalUiUrl ?? '(set TEMPORAL_UI_URL)'}
-  Metrics        http://127.0.0.1:${file.ports['apiMetrics']}/metrics
+  Metrics        ${urlOf(host, file.ports['apiMetrics'] ?? 0)}/metrics
   Data, logs     ${dataDir}
   API key        ${apiKey}
 

@@ -20,6 +20,8 @@ export interface ErrorDetails {
   /** The field of the request that is at fault, as a path: `messages.0.role`. */
   param?: string
   retryAfterSeconds?: number
+  /** Whether the same request may succeed later; told by status and code unless given. */
+  retryable?: boolean
   cause?: unknown
 }
 
@@ -30,6 +32,8 @@ export class DomainError extends Error {
   readonly type: string | undefined
   readonly param: string | undefined
   readonly retryAfterSeconds: number | undefined
+  /** Whether the same request may succeed later, unchanged. */
+  readonly retryable: boolean
 
   constructor(status: number, code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause })
@@ -39,11 +43,7 @@ export class DomainError extends Error {
     this.type = details.type
     this.param = details.param
     this.retryAfterSeconds = details.retryAfterSeconds
-  }
-
-  /** Whether the same request may succeed later, unchanged. */
-  get retryable(): boolean {
-    return this.status === 429 || this.status >= 500 || this.code === 'capacity_unavailable'
+    this.retryable = details.retryable ?? (status === 429 || status >= 500 || code === 'capacity_unavailable')
   }
 }
 

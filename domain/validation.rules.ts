@@ -19,15 +19,50 @@ export const prepareValidator = (schema: TSchema | undefined): void => void (sch
 
 /** Errors: 400 naming the first field at fault. */
 export function requireValid(schema: TSchema, value: unknown): void {
-  const validator = validatorOf(schema)
-  if (validator.Check(value)) return
-  const error = validator.Errors(value).slice(0, MOST_ERRORS)[0]
+  if (validatorOf(schema).Check(value)) return
+  const { schema: part, value: at, path } = firstFault({ schema, value, path: [] })
+  const error = validatorOf(part).Errors(at).slice(0, MOST_ERRORS)[0]
   if (error === undefined) throw badRequest('The request is not valid.')
-  throw describe(error)
+  throw describe(error, path)
 }
 
-function describe(error: TLocalizedValidationError): Error {
-  const path = error.instancePath.split('/').slice(1).map(unescapePointer)
+interface Place {
+  schema: TSchema
+  value: unknown
+  path: string[]
+}
+
+/**
+ * The innermost place that fails, found by checks alone: describing errors walks all of a value, however large,
+ * and checking ends at the first fault.
+ */
+function firstFault(place: Place): Place {
+  const inner = partsOf(place).find(part => !validatorOf(part.schema).Check(part.value))
+  return inner === undefined ? place : firstFault(inner)
+}
+
+interface Keywords {
+  properties?: Record<string, TSchema>
+  items?: TSchema
+  anyOf?: TSchema[]
+}
+
+function partsOf({ schema, value, path }: Place): Place[] {
+  const { properties, items, anyOf } = schema as Keywords
+  if (Array.isArray(value)) {
+    const of = items ?? anyOf?.map(one => (one as Keywords).items).find(one => one !== undefined)
+    const index = of === undefined ? -1 : value.findIndex(item => !validatorOf(of).Check(item))
+    return of === undefined || index === -1 ? [] : [{ schema: of, value: value[index], path: [...path, String(index)] }]
+  }
+  if (typeof value !== 'object' || value === null || properties === undefined) return []
+  const fields = value as Record<string, unknown>
+  return Object.entries(properties)
+    .filter(([name]) => Object.hasOwn(fields, name))
+    .map(([name, property]) => ({ schema: property, value: fields[name], path: [...path, name] }))
+}
+
+function describe(error: TLocalizedValidationError, place: string[]): Error {
+  const path = [...place, ...error.instancePath.split('/').slice(1).map(unescapePointer)]
   if (error.keyword === 'required') {
     const missing = [...path, error.params.requiredProperties[0] ?? ''].join('.')
     return badRequest(`\`${missing}\` is required.`, missing)

@@ -5,7 +5,8 @@ const SAME_SIGNAL_MS = 500
 
 /** Tells the supervisor, where there is one, that the process does its work, and where. */
 export function announceReady(facts: Record<string, unknown>): void {
-  process.send?.({ type: 'ready', ...facts })
+  // That it is gone is told by `disconnect`, not by this message's failure.
+  if (process.connected) process.send?.({ type: 'ready', ...facts }, undefined, undefined, () => undefined)
 }
 
 export interface StopOptions {
@@ -16,7 +17,7 @@ export interface StopOptions {
 }
 
 /**
- * Ends the process in order at SIGTERM, SIGINT, or when its supervisor is gone; at once at a second signal.
+ * Ends the process in order at SIGTERM, SIGINT, SIGHUP, or when its supervisor is gone; at once at a second signal.
  * Exit codes: 0 in order, 1 otherwise.
  */
 export function stopOnSignal({ log, stop, graceMs }: StopOptions): void {
@@ -39,5 +40,9 @@ export function stopOnSignal({ log, stop, graceMs }: StopOptions): void {
   }
   process.on('SIGTERM', () => end('SIGTERM'))
   process.on('SIGINT', () => end('SIGINT'))
+  // The terminal was closed.
+  process.on('SIGHUP', () => end('SIGHUP'))
   process.on('disconnect', () => end('the supervisor is gone'))
+  // It had a supervisor, which went before this was called.
+  if (process.connected === false) end('the supervisor is gone')
 }

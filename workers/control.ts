@@ -6,7 +6,9 @@ import { startRelay } from '../domain/jobs/relay.ts'
 import { sweepFiles } from '../domain/files/file.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
+import type { ObjectStore } from '../infra/objects/store.ts'
 import { connectTemporal } from '../infra/temporal/connection.ts'
+import { prepareNamespace } from '../infra/temporal/namespace.ts'
 import { connectNative } from '../infra/temporal/native.ts'
 import { createWorkflowClient } from '../infra/temporal/workflow-client.ts'
 import { installRuntime, openWorkerDeps, runWorker, workflowCode, type RunningWorker } from './runtime.ts'
@@ -16,6 +18,8 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
   installRuntime(log)
   const deps = await openWorkerDeps(config, log, 'control')
   const client = connectTemporal(config)
+  await prepareNamespace(client, config.temporal.namespace, sentence => log.warn(sentence))
+  await deps.objects.check()
   const native = await connectNative(config)
   const workflows = createWorkflowClient(client, config.temporal.namespace)
   const worker = await runWorker(config, native, {
@@ -27,7 +31,7 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
   const loops = [
     startRelay({ ...deps, workflows }),
     startReconciler({ ...deps, workflows, endLostJob: { batch: (run, loss) => endLostBatch(deps, run, loss) } }),
-    startMaintenance({ ...deps, sweeps: [() => sweepFiles(deps)] }),
+    startMaintenance({ ...deps, sweeps: [() => sweepFiles(deps), () => sweepObjects(deps.objects)] }),
   ]
   const ended = worker.run()
   return {
@@ -41,4 +45,9 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
       await deps.close()
     },
   }
+}
+
+async function sweepObjects(objects: ObjectStore): Promise<boolean> {
+  await objects.removeLeftovers()
+  return false
 }

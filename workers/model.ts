@@ -13,7 +13,8 @@ export async function startModelWorker(config: Config, log: Log): Promise<Runnin
   const worker = await runWorker(config, native, {
     taskQueue: 'model',
     activities: { runBatchChunk },
-    maxConcurrentActivityTaskExecutions: 32,
+    // Chunks wait cheaply: the gate bounds the calls, and every tenant's chunks must get to it.
+    maxConcurrentActivityTaskExecutions: 500,
   })
   const ended = worker.run()
   return {

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/workflow'
 import type { BatchActivities } from '../activities/batches.ts'
 import { progressDetails, type BatchEnding, type BatchInput, type Progress } from '../domain/batches/batch.rules.ts'
-import { tellPhase } from './phase.ts'
+import { tellModel, tellPhase } from './phase.ts'
 import { carryOn, untilItSucceeds } from './retry-policies.ts'
 
 const CHUNKS_AT_ONCE = 4
@@ -31,13 +31,14 @@ const model = proxyActivities<BatchActivities>({
 })
 
 /** A batch: its file is validated, its chunks are run, its files are written, however it ends. */
-export async function batch({ batchId }: BatchInput): Promise<void> {
-  const ending = await workOn(batchId)
+export async function batch({ batchId, deadlineAt }: BatchInput): Promise<void> {
+  const ending = await workUntil(Date.parse(deadlineAt), () => workOn(batchId))
   if (ending === undefined) return
   const ended = await CancellationScope.nonCancellable(() => finalize(batchId, ending))
   // The workflow is shown as canceled too, where it was asked to be.
-  if (ended === 'cancelled' && CancellationScope.current().consideredCancelled)
+  if (ended === 'cancelled' && CancellationScope.current().consideredCancelled) {
     throw new CancelledFailure('the batch was cancelled')
+  }
 }
 
 async function finalize(batchId: string, ending: BatchEnding): Promise<BatchEnding> {
@@ -48,51 +49,45 @@ async function finalize(batchId: string, ending: BatchEnding): Promise<BatchEndi
   return ended
 }
 
-/** How the work came to its end; undefined where validation has failed the batch already. */
-async function workOn(batchId: string): Promise<BatchEnding | undefined> {
-  try {
-    tell(batchId, 'validating')
-    const plan = await control.validateBatch.executeWithOptions({ summary: `read and price ${batchId}` }, [batchId])
-    if (plan.outcome === 'failed') {
-      tell(batchId, 'failed')
-      return undefined
-    }
-    if (plan.outcome === 'cancelled') return 'cancelled'
-    const progress = { total: plan.total, completed: 0, failed: plan.failed }
-    return await runChunks(batchId, plan.chunkCount, Date.parse(plan.deadlineAt), progress)
-  } catch (error) {
-    if (isCancellation(error)) return 'cancelled'
-    throw error
-  }
-}
-
-/** Runs the chunks, some at once, until all are done or the deadline ends them. */
-async function runChunks(
-  batchId: string,
-  chunkCount: number,
+/** The work's own ending, or that of what ended it: the deadline or a cancel. */
+async function workUntil(
   deadlineMs: number,
-  progress: Progress,
-): Promise<BatchEnding> {
-  const chunks = new CancellationScope()
+  work: () => Promise<BatchEnding | undefined>,
+): Promise<BatchEnding | undefined> {
+  const working = new CancellationScope()
   const timer = new CancellationScope()
   let expired = false
   const deadline = timer
     .run(async () => {
       await sleep(Math.max(1, deadlineMs - Date.now()), { summary: 'the completion window' })
       expired = true
-      chunks.cancel()
+      working.cancel()
     })
     .catch(unlessCancelled)
   try {
-    await chunks.run(() => inOrder(chunkCount, index => runChunk(batchId, index, chunkCount, progress)))
-    return 'completed'
+    return await working.run(work)
   } catch (error) {
-    if (expired && isCancellation(error)) return 'expired'
-    throw error
+    unlessCancelled(error)
+    return expired ? 'expired' : 'cancelled'
   } finally {
     timer.cancel()
     await deadline
   }
+}
+
+/** Validates and runs the batch; undefined where it has ended already. */
+async function workOn(batchId: string): Promise<BatchEnding | undefined> {
+  tell(batchId, 'validating')
+  const plan = await control.validateBatch.executeWithOptions({ summary: `read and price ${batchId}` }, [batchId])
+  if (plan.outcome === 'failed') {
+    tell(batchId, 'failed')
+    return undefined
+  }
+  if (plan.outcome === 'cancelled') return 'cancelled'
+  tellModel(plan.model)
+  const progress = { total: plan.total, completed: 0, failed: plan.failed }
+  await inOrder(plan.chunkCount, index => runChunk(batchId, index, plan.chunkCount, progress))
+  return 'completed'
 }
 
 async function inOrder(count: number, run: (index: number) => Promise<void>): Promise<void> {

@@ -1,5 +1,6 @@
-import { badRequest, DomainError, serviceUnavailable } from '../../domain/errors.ts'
+import { badRequest, DomainError, notFound, serviceUnavailable } from '../../domain/errors.ts'
 import type { ErrorBody } from '../../domain/errors.schema.ts'
+import { ObjectStoreError } from '../../infra/objects/store.ts'
 import { isTransientDatabaseError, SqlState, sqlStateOf } from '../../infra/postgres/sqlstate.ts'
 import { RangeNotSatisfiable } from './range.ts'
 
@@ -32,12 +33,20 @@ export function errorReply(error: unknown, requestId: string): ErrorReply {
 /** Whether the error is a fault of ours that has to be logged whole. */
 export const isFault = (error: unknown): boolean => knownFailure(error).status === 500
 
+function storeFailure(error: ObjectStoreError): DomainError {
+  if (error.code === 'ObjectNotFound') return notFound('file')
+  if (error.code !== 'Unavailable')
+    return new DomainError(500, 'service_unavailable', MASKED, { type: 'internal_error', cause: error })
+  return serviceUnavailable('The object store is not available right now.', 2, error)
+}
+
 /** What recursion over a body of thousands of levels ends in. */
 const isStackOverflow = (error: unknown): boolean => error instanceof RangeError && error.message.includes('call stack')
 
 function knownFailure(error: unknown): DomainError {
   if (error instanceof DomainError) return error
   if (isTransientDatabaseError(error)) return serviceUnavailable('The database is not available right now.', 1, error)
+  if (error instanceof ObjectStoreError) return storeFailure(error)
   if (isStackOverflow(error)) return badRequest('The body is nested too deeply.')
   const state = sqlStateOf(error)
   if (state === SqlState.queryCanceled) return serviceUnavailable('The database took too long.', 2, error)

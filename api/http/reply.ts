@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { finished } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import type { Context } from 'koa'
 import type { Passage } from './passage.ts'
 import { EventStream, Reply, type AnyRoute, type BinaryReply } from './route.ts'
 
 /** Proxies cut idle connections; a comment every so often keeps them (WHATWG HTML section 9.2.7). */
 const KEEP_ALIVE_MS = 15_000
+/** A client that reads nothing for so long is given up: it holds an upstream's reply or a file open. */
+const READER_STALLS_MS = 120_000
 
 /** Sends what a handler gave. Resolves when the reply is on its way whole or its client is gone. */
 export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, passage: Passage): Promise<void> {
@@ -26,9 +28,10 @@ async function sendBinary(ctx: Context, reply: BinaryReply): Promise<void> {
   ctx.type = reply.contentType
   ctx.set(reply.headers ?? {})
   if (ctx.method === 'HEAD') return void reply.body.destroy()
-  ctx.body = reply.body
-  // Koa ends the reply; a source that fails has destroyed it, which clients see as a broken transfer.
-  reply.body.once('error', () => ctx.res.destroy())
+  ctx.respond = false
+  ctx.res.socket?.setTimeout(READER_STALLS_MS)
+  // A source that fails midway breaks the transfer off, and so does a client that leaves.
+  await pipeline(reply.body, ctx.res).catch(() => ctx.res.destroy())
 }
 
 async function sendEvents(ctx: Context, stream: EventStream, passage: Passage): Promise<void> {
@@ -56,12 +59,14 @@ async function sendEvents(ctx: Context, stream: EventStream, passage: Passage): 
 async function writeEvent(res: ServerResponse, data: string): Promise<void> {
   if (res.destroyed || res.closed) throw new Error('the client went away')
   if (res.write(`data: ${data}\n\n`)) return
-  const closed = new AbortController()
-  const onClose = () => closed.abort()
-  res.once('close', onClose)
+  const over = new AbortController()
+  const end = () => over.abort()
+  const tooLong = setTimeout(end, READER_STALLS_MS)
+  res.once('close', end)
   try {
-    await once(res, 'drain', { signal: closed.signal })
+    await once(res, 'drain', { signal: over.signal })
   } finally {
-    res.off('close', onClose)
+    clearTimeout(tooLong)
+    res.off('close', end)
   }
 }

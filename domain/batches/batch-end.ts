@@ -5,12 +5,13 @@ import { appendEvent } from '../events/events.service.ts'
 import { publishFile, writeFile, type WrittenFile } from '../files/file.service.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { LOSS_TEXT, type JobLoss, type JobRun } from '../jobs/jobs.rules.ts'
-import { endJob } from '../jobs/jobs.service.ts'
+import { endJob, touchJob } from '../jobs/jobs.service.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
 import { releaseHold } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
-import { errorLine, isTerminal, UNRUN_ERROR, type BatchEnding } from './batch.rules.ts'
+import { endingOf, errorLine, isTerminal, UNRUN_ERROR, type BatchEnding } from './batch.rules.ts'
 import type { BatchStatus } from './batch.schema.ts'
-import { selectBatchOfJob, setEnded, setFinalizing, setTotal, type BatchRow } from './batch.sql.ts'
+import { selectBatchOfJob, setEnded, recount, setFinalizing, type BatchRow } from './batch.sql.ts'
 import { closeUnfinishedRows, hasUnfinishedRows, selectFinishedRows } from './row.sql.ts'
 
 interface Deps {
@@ -32,9 +33,10 @@ export async function finalizeBatch(
   workEnded: BatchEnding,
   reason?: string,
 ): Promise<BatchEnding> {
-  const ending = await inTransaction(deps.db, tx => closeRows(tx, batchId, workEnded))
+  const before = await selectBatchOfJob(deps.db, batchId)
+  if (isTerminal(before.status)) return before.status
+  const ending = await inTransaction(deps.db, tx => closeRows(tx, job.run, batchId, workEnded))
   const batch = await selectBatchOfJob(deps.db, batchId)
-  if (isTerminal(batch.status)) return ending
   const outputFile = await assemble(deps, job, batch, 'completed')
   const errorFile = await assemble(deps, job, batch, 'not_completed')
   await inTransaction(deps.db, tx =>
@@ -50,17 +52,22 @@ export async function endLostBatch(deps: Deps, run: JobRun, loss: JobLoss): Prom
 }
 
 /**
- * Gives rows without a result the error of the end that is coming, and counts them all. Gives that end: a cancel
- * that the work did not see in time is still a cancel where it left rows undone.
+ * Gives rows without a result the error of the end that is coming, counts them all, and gives that end.
+ * Errors: JobSuperseded.
  */
-export async function closeRows(tx: Transaction, batchId: string, workEnded: BatchEnding): Promise<BatchEnding> {
+export async function closeRows(
+  tx: Transaction,
+  run: JobRun,
+  batchId: string,
+  workEnded: BatchEnding,
+): Promise<BatchEnding> {
+  if (!(await touchJob(tx, run))) throw new JobSuperseded()
   const { status } = await selectBatchOfJob(tx, batchId)
-  const cut = status === 'cancelling' && (await hasUnfinishedRows(tx, batchId))
-  const ending = cut && workEnded === 'completed' ? 'cancelled' : workEnded
+  const ending = endingOf(status, workEnded, await hasUnfinishedRows(tx, batchId))
   if (ending !== 'completed') {
     await closeUnfinishedRows(tx, batchId, ending === 'failed' ? 'failed' : 'cancelled', UNRUN_ERROR[ending])
   }
-  await setTotal(tx, batchId)
+  await recount(tx, batchId)
   await setFinalizing(tx, batchId)
   return ending
 }
@@ -76,7 +83,7 @@ async function assemble(
   const first = await lines.next()
   if (first.done === true) return undefined
   const body = Readable.from(withFirst(first.value, lines), { objectMode: false })
-  return writeFile(deps, { userId: batch.user_id, projectId: batch.project_id }, body, job.signal)
+  return writeFile(deps, { userId: batch.user_id, projectId: batch.project_id }, body, { signal: job.signal })
 }
 
 async function* withFirst(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -138,14 +145,6 @@ export async function endBatch(tx: Transaction, run: JobRun, batch: BatchRow, en
       cost_usd: usdNumber(ended.cost_nanos),
     },
   })
-}
-
-/** Another run has the job: this one's writes are rolled back. */
-class JobSuperseded extends Error {
-  override name = 'JobSuperseded'
-  constructor() {
-    super('the job has ended or another run of it has taken over')
-  }
 }
 
 async function publish(

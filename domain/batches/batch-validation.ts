@@ -5,9 +5,10 @@ import { objectKeyOf } from '../files/file.service.ts'
 import { newRequestId } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
 import { placeHold } from '../ledger/ledger.service.ts'
 import { usdText, type Nanos } from '../ledger/money.rules.ts'
-import { chunkCountOf, MOST_INPUT_BYTES, MOST_ROWS, ROWS_PER_CHUNK } from './batch.rules.ts'
+import { chunkCountOf, isTerminal, MOST_INPUT_BYTES, MOST_ROWS, ROWS_PER_CHUNK } from './batch.rules.ts'
 import { selectBatchOfJob, setInProgress, type BatchRow } from './batch.sql.ts'
 import { closeRows, endBatch } from './batch-end.ts'
 import { linesOf, type Line } from './lines.ts'
@@ -31,8 +32,8 @@ interface Deps {
 
 /** What the workflow needs to know of a validated batch. */
 export type BatchPlan =
-  | { outcome: 'ready'; chunkCount: number; total: number; failed: number; deadlineAt: string }
-  /** The batch has failed; nothing is left to do. */
+  | { outcome: 'ready'; chunkCount: number; total: number; failed: number; model: string }
+  /** The batch has ended already; nothing is left to do. */
   | { outcome: 'failed' }
   /** It was cancelled meanwhile. */
   | { outcome: 'cancelled' }
@@ -44,7 +45,12 @@ interface Census {
   failed: number
   unreadable: number
   expectedNanos: Nanos
+  models: Set<string>
 }
+
+/** For operators' searches. */
+const modelNameOf = (models: ReadonlySet<string>): string =>
+  models.size === 1 ? ([...models][0] ?? 'none') : models.size === 0 ? 'none' : 'several'
 
 /**
  * Reads the input file as a stream, writes down its rows with what is wrong with them, prices the others and places
@@ -52,6 +58,7 @@ interface Census {
  */
 export async function validateBatch(deps: Deps, job: JobContext, batchId: string): Promise<BatchPlan> {
   const batch = await selectBatchOfJob(deps.db, batchId)
+  if (isTerminal(batch.status)) return { outcome: 'failed' }
   if (batch.status === 'cancelling') return { outcome: 'cancelled' }
   const census = await writeRows(deps, job, batch)
   const refusal = refusalOf(census)
@@ -61,12 +68,12 @@ export async function validateBatch(deps: Deps, job: JobContext, batchId: string
 
 async function writeRows(deps: Deps, job: JobContext, batch: BatchRow): Promise<Census> {
   const context: RowContext = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
-  const census: Census = { total: 0, failed: 0, unreadable: 0, expectedNanos: 0n }
+  const census: Census = { total: 0, failed: 0, unreadable: 0, expectedNanos: 0n, models: new Set() }
   const seen = new Set<string>()
   let page: NewRow[] = []
   const flush = async () => {
+    if (!(await touchJob(deps.db, job.run))) throw new JobSuperseded()
     await insertRows(deps.db, batch.id, page)
-    if (!(await touchJob(deps.db, job.run))) throw new Error('another run of the batch has taken over')
     job.heartbeat(census.total)
     page = []
   }
@@ -102,6 +109,7 @@ function examine(line: Line, census: Census, seen: Set<string>, context: RowCont
     requireFirst(row.customId, seen)
     const parsed = parseRow(fields, context)
     row.model = parsed.model.id
+    census.models.add(parsed.model.id)
     census.expectedNanos += expectedPrice(parsed, context.endpoint)
   } catch (error) {
     row.error = rowErrorOf(error, line.number)
@@ -156,12 +164,12 @@ async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Censu
     chunkCount: census.failed === census.total ? 0 : chunkCountOf(census.total),
     total: census.total,
     failed: census.failed,
-    deadlineAt: batch.deadline_at.toISOString(),
+    model: modelNameOf(census.models),
   }
 }
 
 async function failBatch(deps: Deps, job: JobContext, batch: BatchRow, reason: string): Promise<BatchPlan> {
-  await inTransaction(deps.db, tx => closeRows(tx, batch.id, 'failed'))
+  await inTransaction(deps.db, tx => closeRows(tx, job.run, batch.id, 'failed'))
   await inTransaction(deps.db, tx =>
     endBatch(tx, job.run, batch, { status: 'failed', outputFile: undefined, errorFile: undefined, lastError: reason }),
   )

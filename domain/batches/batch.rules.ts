@@ -1,9 +1,11 @@
 import { badRequest } from '../errors.ts'
 import type { BatchEndpoint, BatchStatus } from './batch.schema.ts'
 
-/** The job's input: ids only. */
+/** The job's input: ids and times, never content. */
 export interface BatchInput {
   batchId: string
+  /** ISO 8601. */
+  deadlineAt: string
 }
 
 export const MOST_ROWS = 50_000
@@ -34,8 +36,12 @@ export const ENDPOINT_URLS: Record<BatchEndpoint, readonly string[]> = {
 /** How a batch's work came to its end, and the status that follows. */
 export type BatchEnding = 'completed' | 'cancelled' | 'expired' | 'failed'
 
-const TERMINAL: ReadonlySet<BatchStatus> = new Set(['completed', 'failed', 'expired', 'cancelled'])
-export const isTerminal = (status: BatchStatus): boolean => TERMINAL.has(status)
+const TERMINAL: ReadonlySet<BatchStatus> = new Set<BatchEnding>(['completed', 'failed', 'expired', 'cancelled'])
+export const isTerminal = (status: BatchStatus): status is BatchEnding => TERMINAL.has(status)
+
+/** A cancel that the work did not see in time is still a cancel where it left rows undone. */
+export const endingOf = (status: BatchStatus, workEnded: BatchEnding, hasUnfinishedRows: boolean): BatchEnding =>
+  status === 'cancelling' && workEnded === 'completed' && hasUnfinishedRows ? 'cancelled' : workEnded
 
 export interface RowError {
   code: string

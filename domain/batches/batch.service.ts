@@ -6,6 +6,7 @@ import { isId, newId } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { availableNanos, requireAccount } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
+import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
 import { endpointOf, isTerminal, parseCompletionWindow, type BatchInput } from './batch.rules.ts'
@@ -19,7 +20,7 @@ import type {
   ListBatchesQuery,
 } from './batch.schema.ts'
 import { insertBatch, selectBatch, selectBatches, setCancelling, type BatchRow } from './batch.sql.ts'
-import { selectRows, type BatchRowRow } from './row.sql.ts'
+import { hasRowsAfter, selectRows, type BatchRowRow } from './row.sql.ts'
 
 interface Deps {
   db: Database
@@ -48,6 +49,7 @@ export async function createBatch(
     const earlier = await claimIdempotencyKey(tx, claim, batchId)
     if (earlier !== undefined) return batchView(await requireBatch(tx, caller, earlier))
 
+    await requireEnabledUser(tx, caller.owner.userId)
     const account = await requireAccount(tx, caller.owner.userId)
     if (availableNanos(account) <= 0n)
       throw paymentRequired('A batch needs credit, and this account has none left. Add credit.')
@@ -69,7 +71,7 @@ export async function createBatch(
       owner: caller.owner,
       workflow: 'batch',
       taskQueue: 'control',
-      input: { batchId: batch.id } satisfies BatchInput,
+      input: { batchId: batch.id, deadlineAt: batch.deadline_at.toISOString() } satisfies BatchInput,
       summary: `batch of ${endpoint} from ${file.id} (${file.bytes} bytes)`,
       fileIds: [file.id],
     })
@@ -110,8 +112,10 @@ export async function getBatch(
 ): Promise<BatchDetail> {
   const batch = await requireBatch(deps.db, caller, batchId)
   const limit = query.rows_limit ?? DEFAULT_ROWS
-  const rows = await selectRows(deps.db, batch.id, query.rows_after ?? -1, limit + 1)
-  return { ...batchView(batch), rows: rows.slice(0, limit).map(rowView), rows_has_more: rows.length > limit }
+  const rows = await selectRows(deps.db, batch.id, query.rows_after ?? -1, limit)
+  const last = rows.at(-1)
+  const hasMore = last !== undefined && (await hasRowsAfter(deps.db, batch.id, last.row_index))
+  return { ...batchView(batch), rows: rows.map(rowView), rows_has_more: hasMore }
 }
 
 /** Stops a running batch. Asking again changes nothing. Errors: 404; 409 where it has ended otherwise. */

@@ -1,4 +1,5 @@
 import { queryFirst, queryOne, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { KeyRules, Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
@@ -72,9 +73,11 @@ export async function selectBatch(db: Queryable, owner: Owner, id: string): Prom
   ])
 }
 
-/** For the job itself, which has no caller. */
+/** For the job itself, which has no caller. Errors: JobSuperseded where the batch is gone. */
 export async function selectBatchOfJob(db: Queryable, id: string): Promise<BatchRow> {
-  return queryOne<BatchRow>(db, 'SELECT * FROM batches WHERE id = $1::text', [id])
+  const batch = await queryFirst<BatchRow>(db, 'SELECT * FROM batches WHERE id = $1::text', [id])
+  if (batch === undefined) throw new JobSuperseded()
+  return batch
 }
 
 export async function selectBatches(
@@ -117,8 +120,8 @@ export async function setInProgress(tx: Transaction, id: string, totals: Validat
   return rowCount === 1
 }
 
-/** A batch that was cancelled while it was validated still says how many rows it had. */
-export async function setTotal(tx: Transaction, id: string): Promise<void> {
+/** Counts the batch's rows anew: one that was cancelled while it was validated still says how many it had. */
+export async function recount(tx: Transaction, id: string): Promise<void> {
   await tx.query(
     `UPDATE batches SET
        rows_total = (SELECT count(*) FROM batch_rows WHERE batch_id = $1::text),

@@ -2,17 +2,19 @@ import { setMaxListeners } from 'node:events'
 import type { Log } from '../../infra/log.ts'
 import type { ObjectStore } from '../../infra/objects/store.ts'
 import type { Database } from '../../infra/postgres/database.ts'
+import { isTransientDatabaseError } from '../../infra/postgres/sqlstate.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import { objectKeyOf } from '../files/file.service.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
 import { availableNanos, heldFor, requireAccount } from '../ledger/ledger.service.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Progress } from './batch.rules.ts'
 import { selectBatchOfJob, type BatchRow } from './batch.sql.ts'
-import type { FairGate, Leave } from './fair-gate.ts'
-import type { CommitRow, RowCommitted } from './row-commit.ts'
+import { takePlace, type FairGate, type Place } from './fair-gate.ts'
+import type { CommitRow, FinishedRow, RowCommitted } from './row-commit.ts'
 import { rowErrorOf } from './row.rules.ts'
 import { runRow, type RowRunDeps } from './row-run.ts'
 import { claimChunk, takeUnfinishedRows, type ChunkClaim } from './row.sql.ts'
@@ -42,7 +44,8 @@ export async function runBatchChunk(
 ): Promise<Progress> {
   const claim: ChunkClaim = { batchId, chunkIndex, run: job.run.run, attempt: job.attempt }
   const chunk = await claimChunk(deps.db, claim)
-  if (chunk !== undefined && (await touchJob(deps.db, job.run))) {
+  if (!(await touchJob(deps.db, job.run))) throw new JobSuperseded()
+  if (chunk !== undefined) {
     const batch = await selectBatchOfJob(deps.db, batchId)
     const rows = await takeUnfinishedRows(deps.db, batchId, chunk)
     const wanted = batch.status !== 'cancelling' && rows.length > 0
@@ -69,8 +72,8 @@ async function runRows(
   let done = 0
   try {
     for await (const { row, line } of linesOfRows(deps, batch, rows, signal)) {
-      const leave = await deps.gate.enter(batch.user_id, signal)
-      const task = runOne(deps, batch, claim, row, line, credit, signal, leave)
+      const place = await takePlace(deps.gate, batch.user_id, signal)
+      const task = runOne(deps, batch, claim, row, line, credit, signal, place)
         .then(() => job.heartbeat((done += 1)))
         .catch((error: unknown) => stop.abort(error))
         .finally(() => running.delete(task))
@@ -94,37 +97,60 @@ async function runOne(
   line: Buffer,
   credit: Credit,
   signal: AbortSignal,
-  leave: Leave,
+  place: Place,
 ): Promise<void> {
   try {
     const requestId = row.request_id ?? ''
     const result = { ...claim, rowIndex: row.row_index }
-    const end = await runRowPaid(deps, batch, { requestId, line }, credit, signal).then(
+    const end = await runRowPaid(deps, batch, { requestId, line }, credit, signal, place).then(
       ({ line: outputLine, call }) => ({ result: { ...result, outputLine, error: null }, call }),
       (error: unknown) => ({
         result: { ...result, outputLine: null, error: rowErrorOf(requireRowFailure(error, signal)) },
         call: undefined,
       }),
     )
-    credit.update(await deps.commitRow({ userId: batch.user_id, ...end }))
+    credit.update(await commitOrFail(deps, { userId: batch.user_id, ...end }))
   } finally {
-    leave()
+    place.leave()
   }
 }
 
+/** A result that the database refuses fails its row alone: it would fail every later attempt too. */
+async function commitOrFail(deps: ChunkDeps, row: FinishedRow): Promise<RowCommitted> {
+  try {
+    return await deps.commitRow(row)
+  } catch (error) {
+    if (isTransientDatabaseError(error)) throw error
+    deps.log.error(
+      { batchId: row.result.batchId, row: row.result.rowIndex, err: error },
+      'a result could not be stored',
+    )
+    const result = { ...row.result, outputLine: null, error: rowErrorOf(error) }
+    return deps.commitRow({ userId: row.userId, result, call: undefined })
+  }
+}
+
+/** Runs the row where there is credit for it: before its first try, and after every time it had to wait. */
 async function runRowPaid(
   deps: ChunkDeps,
   batch: BatchRow,
   row: { requestId: string; line: Buffer },
   credit: Credit,
   signal: AbortSignal,
+  place: Place,
 ) {
-  if (credit.isSpent()) {
-    throw new DomainError(402, 'payment_required', "The batch's hold and the account's credit are spent.", {
-      type: 'payment_required',
-    })
-  }
-  return runRow(deps, batch, row, signal)
+  requireUnspent(credit)
+  return runRow(deps, batch, row, signal, async wait => {
+    await place.whileAway(wait)
+    requireUnspent(credit)
+  })
+}
+
+function requireUnspent(credit: Credit): void {
+  if (!credit.isSpent()) return
+  throw new DomainError(402, 'payment_required', "The batch's hold and the account's credit are spent.", {
+    type: 'payment_required',
+  })
 }
 
 /** Rethrows what is not the row's own failure. */
@@ -166,18 +192,20 @@ async function* linesOfRows(
   const end = Number(last.byte_offset) + last.byte_length - 1
   const { body } = await deps.objects.get(objectKeyOf(batch.input_file_id), { range: { start, end }, signal })
   let position = start
-  let held: Buffer = Buffer.alloc(0)
   let next = 0
+  let parts: Buffer[] = []
   for await (const part of body as AsyncIterable<Buffer>) {
-    held = held.length === 0 ? part : Buffer.concat([held, part])
     for (let row = rows[next]; row !== undefined; row = rows[next]) {
-      const from = Number(row.byte_offset) - position
-      if (held.length < from + row.byte_length) break
-      yield { row, line: Buffer.from(held.subarray(from, from + row.byte_length)) }
-      held = held.subarray(from + row.byte_length)
-      position += from + row.byte_length
+      const from = Math.max(0, Number(row.byte_offset) - position)
+      const to = Number(row.byte_offset) + row.byte_length - position
+      if (from >= part.length) break
+      parts.push(part.subarray(from, to))
+      if (to > part.length) break
+      yield { row, line: Buffer.concat(parts) }
+      parts = []
       next += 1
     }
+    position += part.length
   }
   if (next < rows.length) throw new Error('the input file is shorter than it was')
 }

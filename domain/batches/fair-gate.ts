@@ -14,6 +14,25 @@ export interface FairGate {
   enter(tenant: string, signal: AbortSignal): Promise<Leave>
 }
 
+/** A place that can be given back for as long as its holder waits for something else. */
+export interface Place {
+  leave(): void
+  /** Waits without the place, then takes one again. Errors: the wait's; the place is given back then. */
+  whileAway(wait: () => Promise<void>): Promise<void>
+}
+
+export async function takePlace(gate: FairGate, tenant: string, signal: AbortSignal): Promise<Place> {
+  let leave = await gate.enter(tenant, signal)
+  return {
+    leave: () => leave(),
+    whileAway: async wait => {
+      leave()
+      await wait()
+      leave = await gate.enter(tenant, signal)
+    },
+  }
+}
+
 export function createFairGate(places: number): FairGate {
   /** In the order of their next turn: a tenant that was served goes to the end. */
   const queues = new Map<string, Waiter[]>()

@@ -6,7 +6,7 @@ import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { upstreamBody } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { completionView, textOfChoices } from '../chat/reply.rules.ts'
-import { parseUsage, usageView } from '../chat/usage.rules.ts'
+import { parseEmbeddingsUsage, parseUsage, usageView } from '../chat/usage.rules.ts'
 import { embeddingsView, estimatedEmbeddingTokens } from '../embeddings/embeddings.rules.ts'
 import { DomainError } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
@@ -26,6 +26,9 @@ export interface TakenRow {
   line: Buffer
 }
 
+/** Waits without holding a place that another row could use. Rejects where the row must not go on after it. */
+export type WhileAway = (wait: () => Promise<void>) => Promise<void>
+
 const MOST_TRIES = 5
 const FIRST_RETRY_MS = 500
 const LONGEST_RETRY_MS = 15_000
@@ -40,11 +43,12 @@ export async function runRow(
   batch: BatchRow,
   row: TakenRow,
   signal: AbortSignal,
+  whileAway: WhileAway,
 ): Promise<{ line: string; call: CallRecord }> {
   const context = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
   const parsed = parseRow(parseLine(row.line), context)
   const startedAt = new Date()
-  const answer = await callPatiently(deps, routedCall(batch, parsed, row.requestId, signal))
+  const answer = await callPatiently(deps, routedCall(batch, parsed, row.requestId, signal), whileAway)
   const call = callRecord(batch, parsed, row.requestId, startedAt, answer)
   return { line: outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json)), call }
 }
@@ -112,19 +116,21 @@ function replyBody(batch: BatchRow, { model }: ParsedRow, call: CallRecord, repl
   return completionView({ id: `chatcmpl-${call.id}`, created, model: model.id }, reply, usageView(call.usage), ipop)
 }
 
-async function callPatiently(deps: RowRunDeps, call: RoutedCall): Promise<Answer> {
+async function callPatiently(deps: RowRunDeps, call: RoutedCall, whileAway: WhileAway): Promise<Answer> {
+  const modelId = call.model.id
   for (let tries = 1; ;) {
-    await deps.pauses.wait(call.model.id, call.signal)
+    while (deps.pauses.isPaused(modelId)) await whileAway(() => deps.pauses.wait(modelId, call.signal))
     try {
       return await callForJson(deps, call)
     } catch (error) {
       if (!(error instanceof DomainError) || !error.retryable) throw error
       if (error.code === 'rate_limit_exceeded') {
-        deps.pauses.pause(call.model.id, error.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS)
+        deps.pauses.pause(modelId, error.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS)
         continue
       }
       if (tries === MOST_TRIES) throw error
-      await delay(Math.min(FIRST_RETRY_MS * 2 ** tries, LONGEST_RETRY_MS), undefined, { signal: call.signal })
+      const retryMs = Math.min(FIRST_RETRY_MS * 2 ** tries, LONGEST_RETRY_MS)
+      await whileAway(() => delay(retryMs, undefined, { signal: call.signal }))
       tries += 1
     }
   }
@@ -135,7 +141,8 @@ function usageOf(
   { body, model }: ParsedRow,
   reply: Record<string, unknown>,
 ): { usage: TokenUsage; source: UsageSource } {
-  const reported = parseUsage(reply['usage'])
+  const parse = batch.endpoint === 'embeddings' ? parseEmbeddingsUsage : parseUsage
+  const reported = parse(reply['usage'])
   if (reported !== undefined) return { usage: reported, source: 'upstream' }
   if (batch.endpoint === 'embeddings') {
     return { usage: { input: estimatedEmbeddingTokens(body['input']), output: 0 }, source: 'counted' }

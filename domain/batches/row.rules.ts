@@ -116,5 +116,6 @@ export function rowErrorOf(error: unknown, line?: number): RowError {
   if (!(error instanceof DomainError))
     return { code: 'internal_error', message: 'The request failed on our side.', ...at }
   const code = error.type === 'invalid_request' || error.type === undefined ? error.code : error.type
-  return { code, message: error.message, ...(error.param === undefined ? {} : { param: error.param }), ...at }
+  const message = error.message.replaceAll('\0', '').toWellFormed()
+  return { code, message, ...(error.param === undefined ? {} : { param: error.param }), ...at }
 }

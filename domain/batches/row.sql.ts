@@ -49,7 +49,7 @@ export async function insertRows(db: Queryable, batchId: string, rows: readonly 
   )
 }
 
-/** Divides the rows into chunks, once. Gives their number. */
+/** Divides the rows into chunks, once. */
 export async function insertChunks(
   tx: Transaction,
   batchId: string,
@@ -170,6 +170,9 @@ export async function hasUnfinishedRows(db: Queryable, batchId: string): Promise
   return (await queryFirst(db, text, [batchId])) !== undefined
 }
 
+/** Output lines in one page, but for the last one of it. */
+const PAGE_BYTES = 16 * 1024 * 1024
+
 /** Gives every row that has no result the same error. */
 export async function closeUnfinishedRows(
   tx: Transaction,
@@ -184,12 +187,21 @@ export async function closeUnfinishedRows(
   )
 }
 
+/** A page of rows, cut where their lines are large: at least one, where there is one. */
 export async function selectRows(db: Queryable, batchId: string, after: number, limit: number): Promise<BatchRowRow[]> {
   const { rows } = await db.query<BatchRowRow>(
-    'SELECT * FROM batch_rows WHERE batch_id = $1::text AND row_index > $2::integer ORDER BY row_index LIMIT $3::integer',
-    [batchId, after, limit],
+    `SELECT * FROM (
+       SELECT *, sum(octet_length(output_line)) OVER (ORDER BY row_index) - octet_length(output_line) AS bytes_before
+       FROM batch_rows WHERE batch_id = $1::text AND row_index > $2::integer ORDER BY row_index LIMIT $3::integer) AS page
+     WHERE coalesce(bytes_before, 0) < $4::bigint ORDER BY row_index`,
+    [batchId, after, limit, PAGE_BYTES],
   )
   return rows
+}
+
+export async function hasRowsAfter(db: Queryable, batchId: string, rowIndex: number): Promise<boolean> {
+  const text = 'SELECT 1 FROM batch_rows WHERE batch_id = $1::text AND row_index > $2::integer LIMIT 1'
+  return (await queryFirst(db, text, [batchId, rowIndex])) !== undefined
 }
 
 /** A page of the rows that have a line in the file asked for, in row order. */
@@ -203,10 +215,14 @@ export async function selectFinishedRows(
   const { rows } = await db.query<
     Pick<BatchRowRow, 'row_index' | 'custom_id' | 'request_id' | 'output_line' | 'error'>
   >(
-    `SELECT row_index, custom_id, request_id, output_line, error FROM batch_rows
-     WHERE batch_id = $1::text AND row_index > $2::integer
-       AND (status = 'completed') = $3::boolean ORDER BY row_index LIMIT $4::integer`,
-    [batchId, after, which === 'completed', limit],
+    `SELECT * FROM (
+       SELECT row_index, custom_id, request_id, output_line, error,
+         sum(octet_length(output_line)) OVER (ORDER BY row_index) - octet_length(output_line) AS bytes_before
+       FROM batch_rows
+       WHERE batch_id = $1::text AND row_index > $2::integer AND (status = 'completed') = $3::boolean
+       ORDER BY row_index LIMIT $4::integer) AS page
+     WHERE coalesce(bytes_before, 0) < $5::bigint ORDER BY row_index`,
+    [batchId, after, which === 'completed', limit, PAGE_BYTES],
   )
   return rows
 }

@@ -102,7 +102,7 @@ export function getReady(deps: Deps, filter: AvailabilityFilter, baseUrl: string
 function setupOf(baseUrl: string, modelId: string): PublicReady['setup'] {
   const body = JSON.stringify({ model: modelId, messages: [{ role: 'user', content: 'Say hello.' }] })
   return {
-    env: `export IPOP_BASE_URL=${baseUrl}/v1 IPOP_API_KEY=<your key>`,
+    env: `export IPOP_BASE_URL=${baseUrl}/v1 IPOP_API_KEY='<your key>'`,
     health_check: `curl -fsS ${baseUrl}/v1/ready`,
     chat_check: `curl -fsS ${baseUrl}/v1/chat/completions -H "x-api-key: $IPOP_API_KEY" -H 'content-type: application/json' -d '${body}'`,
   }

@@ -106,8 +106,13 @@ export const wantsUsageChunk = (request: ChatCompletionRequest): boolean => {
   return isFields(options) && options['include_usage'] === true
 }
 
-/** Fields of ours, which upstreams do not know. `model` is set by the route. */
-const OWN_FIELDS = new Set(['model', 'metadata', 'service_tier', 'stream', 'stream_options', 'tool_resources'])
+/** Fields of ours, and those by which an upstream would choose another model or sell more than the model. */
+const OWN_FIELDS = new Set(
+  (
+    'model metadata service_tier stream stream_options tool_resources ' +
+    'models route provider plugins preset transforms web_search_options'
+  ).split(' '),
+)
 
 /** The request as an upstream gets it: unknown fields pass through, null stands for absent; usage is always asked of a stream, for billing. */
 export function upstreamBody(request: ChatCompletionRequest): Fields {
@@ -129,14 +134,16 @@ export function mostOutputTokens(request: ChatCompletionRequest, model: CatalogE
 
 const BYTES_PER_TOKEN = 3
 const TOKENS_PER_IMAGE = 1_600
-const DATA_URL = /"data:image\/[^"]*"/g
 
 /** A quick estimate of a request's input tokens, on the high side for text: no tokenizer runs. */
 export function estimatedInputTokens(request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown }): number {
-  const text = JSON.stringify([request.messages, request.tools ?? []])
-  const images = text.split('"image_url":').length - 1
-  const bytes = Buffer.byteLength(images > 0 ? text.replaceAll(DATA_URL, '""') : text)
-  return Math.ceil(bytes / BYTES_PER_TOKEN) + images * TOKENS_PER_IMAGE
+  let images = 0
+  const text = JSON.stringify([request.messages, request.tools ?? []], (name, value: unknown) => {
+    if (name !== 'image_url') return value
+    images += 1
+    return undefined
+  })
+  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN) + images * TOKENS_PER_IMAGE
 }
 
 export const contextTooLong = (model: CatalogEntry, tokens: number): DomainError =>

@@ -93,10 +93,14 @@ async function admit(deps: ChatDeps, chat: ChatRequest): Promise<{ call: ChatCal
   const model = requireUsableModel(deps.catalog, request.model, caller.rules)
   requireChatRequest(request, model)
   allowedRoutes(deps.catalog, model, caller.rules)
-  const tooLong = certainlyTooLong(request, model)
-  if (tooLong !== undefined) throw contextTooLong(model, tooLong)
   const worstCase = { input: estimatedInputTokens(request), output: mostOutputTokens(request, model) }
   const reservation = await deps.balances.reserve(caller.owner.userId, priceOfCall(model.price, worstCase, 'standard'))
+  // After the credit: counting a very long text takes its time.
+  const tooLong = certainlyTooLong(request, model)
+  if (tooLong !== undefined) {
+    reservation.release()
+    throw contextTooLong(model, tooLong)
+  }
   const call = new ChatCall(
     { ...deps, annotate: facts => chat.annotate(facts) },
     { requestId, caller, model, request, reservation },

@@ -10,11 +10,17 @@ const tokens = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LARGEST_COUNT ? value : undefined
 const fields = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {})
 
-/** The token figures of an upstream's `usage`; undefined where it is missing or not usable. */
+/** The token figures of an embeddings call, which has no output. */
+export function parseEmbeddingsUsage(value: unknown): TokenUsage | undefined {
+  const input = tokens(fields(value)['prompt_tokens'])
+  return input === undefined ? undefined : { input, output: 0 }
+}
+
+/** The token figures of a chat's `usage`; undefined where it is missing or not whole. */
 export function parseUsage(value: unknown): TokenUsage | undefined {
   const usage = fields(value)
   const input = tokens(usage['prompt_tokens'])
-  const output = tokens(usage['completion_tokens']) ?? (input === undefined ? undefined : 0)
+  const output = tokens(usage['completion_tokens'])
   if (input === undefined || output === undefined) return undefined
   return {
     input,

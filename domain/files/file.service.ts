@@ -40,12 +40,18 @@ export interface WrittenFile {
  * Streams bytes into the store under a new file id. Publish it in a transaction to make it a file; what is never
  * published is swept after a day. Failing leaves nothing. Errors: 413; what the body fails with.
  */
-export async function writeFile(deps: Deps, owner: Owner, body: Readable, signal?: AbortSignal): Promise<WrittenFile> {
+export async function writeFile(
+  deps: Deps,
+  owner: Owner,
+  body: Readable,
+  options: { signal?: AbortSignal; limitBytes?: number } = {},
+): Promise<WrittenFile> {
+  const { signal, limitBytes = Number.POSITIVE_INFINITY } = options
   const id = newId('file')
   const objectKey = objectKeyOf(id)
   await insertUploading(deps.db, owner, id, objectKey)
   try {
-    const meter = meteredHash(FILE_LIMIT_BYTES)
+    const meter = meteredHash(limitBytes)
     const metered = pipeline(body, meter.stream, () => undefined)
     await deps.objects.put(objectKey, metered, { contentType: 'application/octet-stream', ...(signal && { signal }) })
     return { id, ...meter.result() }
@@ -72,7 +78,10 @@ export async function uploadFile(
   caller: Caller,
   upload: { body: Readable; signal: AbortSignal; details: () => { purpose: string; filename: string | null } },
 ): Promise<FileObject> {
-  const written = await writeFile(deps, caller.owner, upload.body, upload.signal)
+  const written = await writeFile(deps, caller.owner, upload.body, {
+    signal: upload.signal,
+    limitBytes: FILE_LIMIT_BYTES,
+  })
   try {
     return fileView(await publishFile(deps.db, written, upload.details()))
   } catch (error) {
@@ -131,7 +140,7 @@ export async function deleteFile(deps: Deps, caller: Caller, fileId: string): Pr
     await setDeleting(tx, fileId)
     return file
   })
-  await discard(deps, row)
+  await discardQuietly(deps, row.id)
 }
 
 async function requireFile(db: Queryable, owner: Owner, fileId: string): Promise<FileRow> {
@@ -164,8 +173,8 @@ export const objectKeyOf = (fileId: string): string => `files/${fileId}`
 /** Removes what crashed uploads and deletions left. True where there may be more. */
 export async function sweepFiles(deps: Deps): Promise<boolean> {
   const leftovers = await selectLeftovers(deps.db, SWEEP_LIMIT)
-  for (const leftover of leftovers) await discard(deps, leftover)
-  return leftovers.length === SWEEP_LIMIT
+  const swept = await Promise.allSettled(leftovers.map(leftover => discard(deps, leftover)))
+  return leftovers.length === SWEEP_LIMIT && swept.some(one => one.status === 'fulfilled')
 }
 
 /** The object goes first: a row without an object is found again by the sweep, an object without a row is not. */

@@ -4,7 +4,7 @@ import type { JobKind, JobRun } from './jobs.rules.ts'
 
 /** Wakes the relay. */
 export const JOB_COMMANDS = 'ipop_job_commands'
-/** Payload: a resource id whose work must stop now, or of whom all of it: every process aborts its upstream calls. */
+/** Payload: a resource id whose work must stop now: every process aborts its upstream calls. */
 export const JOB_CANCELS = 'ipop_job_cancels'
 
 export interface JobRow {
@@ -18,7 +18,6 @@ export interface JobRow {
   state: 'open' | 'ended'
   outcome: string | null
   summary: string
-  model: string | null
   input: object
   lost_runs: number
   created_at: Date

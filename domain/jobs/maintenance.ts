@@ -1,6 +1,6 @@
 import type { Log } from '../../infra/log.ts'
 import type { Metrics } from '../../infra/metrics.ts'
-import type { Database } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { countWaitingCommands } from './jobs.sql.ts'
 
@@ -20,7 +20,11 @@ export const startMaintenance = (deps: Deps): Loop =>
   createLoop({ name: 'maintenance', everyMs: EVERY_MS, log: deps.log, turn: () => maintain(deps) })
 
 async function maintain(deps: Deps): Promise<boolean> {
-  await deps.db.query('SELECT ensure_month_partitions($1::integer)', [MONTHS_AHEAD])
+  await inTransaction(deps.db, async tx => {
+    // A new month's partition locks its table: rather later than in the way of charges.
+    await tx.query(`SET LOCAL lock_timeout = '1s'`)
+    await tx.query('SELECT ensure_month_partitions($1::integer)', [MONTHS_AHEAD])
+  })
   deps.metrics.waitingCommands.set(Number(await countWaitingCommands(deps.db)))
   const more = await Promise.all(deps.sweeps.map(sweep => sweep()))
   return more.includes(true)

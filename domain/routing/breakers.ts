@@ -21,6 +21,7 @@ export interface Breakers {
 
 export function createBreakers(): Breakers {
   const breakers = new Map<string, CircuitBreakerPolicy>()
+  const openedAtMs = new Map<CircuitBreakerPolicy, number>()
   const breakerOf = (route: Route) => {
     const key = `${route.upstream.id} ${route.model}`
     const known = breakers.get(key)
@@ -32,11 +33,17 @@ export function createBreakers(): Breakers {
         breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
       },
     )
+    made.onBreak(() => openedAtMs.set(made, Date.now()))
     breakers.set(key, made)
     return made
   }
   return {
-    healthOf: route => HEALTH[breakerOf(route).state],
+    healthOf: route => {
+      const breaker = breakerOf(route)
+      // The policy leaves this state at a call only, and a route that counts as broken is offered to nobody.
+      const mayBeTried = Date.now() - (openedAtMs.get(breaker) ?? 0) >= HALF_OPEN_AFTER_MS
+      return breaker.state === CircuitState.Open && mayBeTried ? 'recovering' : HEALTH[breaker.state]
+    },
     run: async (route, call) => {
       const breaker = breakerOf(route)
       // The policy would let others wait for the one call that tries, for as long as that takes.

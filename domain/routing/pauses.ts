@@ -15,6 +15,7 @@ const LONGEST_PAUSE_MS = 5 * 60_000
 export interface Pauses {
   /** Tells every process. */
   pause(modelId: string, seconds: number): void
+  isPaused(modelId: string): boolean
   /** Resolves when the model is not paused. Rejects where the signal aborts first. */
   wait(modelId: string, signal: AbortSignal): Promise<void>
 }
@@ -38,6 +39,7 @@ export function createPauses(deps: { db: Database; listener: Listener; log: Log 
           deps.log.warn({ err: error, model: modelId }, 'the pause of a model could not be told'),
         )
     },
+    isPaused: modelId => (untilMs.get(modelId) ?? 0) > Date.now(),
     wait: async (modelId, signal) => {
       for (let end = untilMs.get(modelId); end !== undefined; end = untilMs.get(modelId)) {
         const leftMs = end - Date.now()

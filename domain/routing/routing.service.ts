@@ -82,6 +82,7 @@ export function allowedRoutes(catalog: Catalog, model: CatalogEntry, rules: KeyR
     'This key allows no external processing, and no internal capacity serves the model.',
     {
       type: 'external_processing_not_allowed',
+      retryable: false,
       param: 'model',
     },
   )

@@ -1,5 +1,5 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
-import { badRequest, notFound } from '../errors.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import { badRequest, notFound, unauthorized } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { cancelJobsOfUser } from '../jobs/jobs.service.ts'
 import { openAccount } from '../ledger/ledger.service.ts'
@@ -9,6 +9,7 @@ import {
   insertUser,
   selectProjects,
   selectUser,
+  selectUserForUse,
   selectUsers,
   setUserDisabled,
   type ProjectRow,
@@ -39,6 +40,12 @@ export async function requireUser(deps: Deps, userId: string): Promise<UserRow> 
   const user = await selectUser(deps.db, userId)
   if (user === undefined) throw notFound('user', 'user')
   return user
+}
+
+/** Keeps the user from being disabled until the transaction ends. Errors: 401 where that has happened. */
+export async function requireEnabledUser(tx: Transaction, userId: string): Promise<void> {
+  const user = await selectUserForUse(tx, userId)
+  if (user?.disabled_at !== null) throw unauthorized('This account is disabled.')
 }
 
 /** Refuses the user's keys everywhere at once and stops the user's jobs. */

@@ -1,4 +1,4 @@
-import { queryFirst, type Queryable } from '../../infra/postgres/database.ts'
+import { queryFirst, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 
 export interface UserRow {
   id: string
@@ -24,6 +24,10 @@ export async function selectUsers(db: Queryable): Promise<UserRow[]> {
 
 export async function selectUser(db: Queryable, id: string): Promise<UserRow | undefined> {
   return queryFirst<UserRow>(db, 'SELECT * FROM users WHERE id = $1::text', [id])
+}
+
+export async function selectUserForUse(tx: Transaction, id: string): Promise<UserRow | undefined> {
+  return queryFirst<UserRow>(tx, 'SELECT * FROM users WHERE id = $1::text FOR SHARE', [id])
 }
 
 export async function setUserDisabled(db: Queryable, id: string, disabled: boolean): Promise<UserRow | undefined> {

@@ -1,3 +1,4 @@
+import { DomainError } from '../../domain/errors.ts'
 import { addCredit } from '../../domain/ledger/ledger.service.ts'
 import { authenticate, createApiKey } from '../../domain/tenancy/keys.service.ts'
 import { createUser, listUsers } from '../../domain/tenancy/tenancy.service.ts'
@@ -27,8 +28,9 @@ async function works(db: Database, secret: string): Promise<boolean> {
   try {
     await authenticate({ db, keyCache }, secret)
     return true
-  } catch {
-    return false
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'unauthorized') return false
+    throw error
   }
 }
 

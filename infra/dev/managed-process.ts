@@ -1,29 +1,31 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from '../config.ts'
-import { identify, stopProcess, type ProcessIdentity } from './process-identity.ts'
+import { identify, isAlive, stopProcess, type ProcessIdentity } from './process-identity.ts'
+import { lastSentence, logPath, openLog } from './process-log.ts'
 
 export interface ProcessSpec {
   name: string
   command: string
   args: string[]
   env: NodeJS.ProcessEnv
-  uid?: number
-  gid?: number
   /** Resolves when the process does its work; polled from its start, or told by its `ready` message. */
   isReady: 'message' | (() => Promise<boolean>)
   startTimeoutMs: number
+  /** How often it is started before it is given up, where it ends before it is ready; once unless told. */
+  startAttempts?: number
   stopSignal: NodeJS.Signals
   stopGraceMs: number
 }
 
 export interface ManagedProcess {
-  /** Ends it for good. */
-  stop(): Promise<void>
-  /** Ends it without waiting. */
+  /** Resolves when it does its work. Errors: ConfigError, naming its log, where it ends before or takes too long. */
+  ready: Promise<void>
+  /** Ends it for good: in order, and with SIGKILL after its grace or the time given, whichever is less. */
+  stop(withinMs: number): Promise<void>
+  /** Ends it for good, without waiting. */
   kill(): void
 }
 
@@ -33,99 +35,118 @@ interface Watcher {
   say(line: string): void
 }
 
-const LOG_LIMIT_BYTES = 20 * 1024 * 1024
+interface Launched {
+  child: ChildProcess
+  identity: ProcessIdentity | undefined
+  /** How it ended. */
+  ended: Promise<string>
+  logSizeBytes: number
+}
+
 const FIRST_RESTART_MS = 250
 const LONGEST_RESTART_MS = 10_000
+const START_AGAIN_MS = 1_000
 /** A process that ran this long starts again at once. */
 const STEADY_MS = 10_000
 const POLL_EVERY_MS = 100
 
 /**
- * Starts a process in a group of its own (a terminal's Ctrl-C reaches the supervisor alone) and starts it again, with
- * a growing pause, whenever it ends unasked. Errors: ConfigError where it does not come up the first time.
+ * Starts a process in a group of its own (a terminal's Ctrl-C reaches the supervisor alone). Once it was ready it is
+ * started again, with a growing pause, whenever it ends unasked.
  */
-export async function manageProcess(dataDir: string, spec: ProcessSpec, watcher: Watcher): Promise<ManagedProcess> {
-  let child = launch(dataDir, spec)
-  let startedAtMs = Date.now()
+export function manageProcess(dataDir: string, spec: ProcessSpec, watcher: Watcher): ManagedProcess {
+  const launchKnown = () => {
+    const launched = launch(dataDir, spec)
+    watcher.changed(spec.name, launched.identity)
+    return launched
+  }
+  let current = launchKnown()
   let stopping = false
-  let restartMs = FIRST_RESTART_MS
 
-  const watch = () => {
-    watcher.changed(spec.name, child.pid === undefined ? undefined : identify(child.pid))
-    child.once('exit', (code, signal) => void restart(signal ?? `code ${code ?? '?'}`))
+  const keepRunning = async () => {
+    let pauseMs = FIRST_RESTART_MS
+    for (;;) {
+      const startedAtMs = Date.now()
+      const how = await current.ended
+      watcher.changed(spec.name, undefined)
+      if (stopping) return
+      if (Date.now() - startedAtMs > STEADY_MS) pauseMs = FIRST_RESTART_MS
+      watcher.say(`${spec.name} ended (${how}): starting it again`)
+      await delay(pauseMs)
+      if (stopping) return
+      pauseMs = Math.min(pauseMs * 2, LONGEST_RESTART_MS)
+      current = launchKnown()
+    }
   }
 
-  const restart = async (why: string) => {
-    watcher.changed(spec.name, undefined)
-    if (stopping) return
-    if (Date.now() - startedAtMs > STEADY_MS) restartMs = FIRST_RESTART_MS
-    watcher.say(`${spec.name} ended (${why}): starting it again`)
-    await delay(restartMs)
-    if (stopping) return
-    restartMs = Math.min(restartMs * 2, LONGEST_RESTART_MS)
-    child = launch(dataDir, spec)
-    startedAtMs = Date.now()
-    watch()
+  const firstStart = async () => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await becomesReady(current, spec, logPath(dataDir, spec.name))
+      } catch (error) {
+        const isHanging = current.identity !== undefined && isAlive(current.identity)
+        if (stopping || isHanging || attempt >= (spec.startAttempts ?? 1)) throw error
+      }
+      await delay(START_AGAIN_MS)
+      if (!stopping) current = launchKnown()
+    }
   }
 
-  const cameUp = ready(child, spec)
-  watcher.changed(spec.name, child.pid === undefined ? undefined : identify(child.pid))
-  try {
-    await cameUp
-  } catch (error) {
-    stopping = true
-    child.kill('SIGKILL')
-    throw error
-  }
-  watch()
+  const ready = firstStart()
+  ready
+    .then(keepRunning, () => undefined)
+    .catch((error: unknown) => watcher.say(`${spec.name} cannot be started again (${String(error)})`))
   return {
-    stop: async () => {
+    ready,
+    stop: async withinMs => {
       stopping = true
-      const identity = child.pid === undefined ? undefined : identify(child.pid)
-      if (identity !== undefined) await stopProcess(identity, spec.stopSignal, spec.stopGraceMs)
+      const { identity } = current
+      if (identity !== undefined) await stopProcess(identity, spec.stopSignal, Math.min(spec.stopGraceMs, withinMs))
     },
     kill: () => {
       stopping = true
-      child.kill('SIGKILL')
+      current.child.kill('SIGKILL')
     },
   }
 }
 
-function launch(dataDir: string, spec: ProcessSpec): ChildProcess {
-  const log = openLog(dataDir, spec.name)
+function launch(dataDir: string, spec: ProcessSpec): Launched {
+  const { descriptor, sizeBytes } = openLog(dataDir, spec.name)
   const channel = spec.isReady === 'message' ? (['ipc'] as const) : []
-  const child = spawn(spec.command, spec.args, {
-    env: spec.env,
-    uid: spec.uid,
-    gid: spec.gid,
-    detached: true,
-    stdio: ['ignore', log, log, ...channel],
+  try {
+    const child = spawn(spec.command, spec.args, {
+      env: spec.env,
+      detached: true,
+      stdio: ['ignore', descriptor, descriptor, ...channel],
+    })
+    const identity = child.pid === undefined ? undefined : identify(child.pid)
+    return { child, identity, ended: endOf(child), logSizeBytes: sizeBytes }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** A child that could not be spawned tells an error, and nothing else. */
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise(resolve => {
+    child.once('exit', (code, signal) => resolve(signal ?? `code ${code ?? '?'}`))
+    child.on('error', error => {
+      if (child.pid === undefined) resolve(error.message)
+    })
   })
-  closeSync(log)
-  child.on('error', () => undefined)
-  return child
 }
 
-function openLog(dataDir: string, name: string): number {
-  mkdirSync(join(dataDir, 'logs'), { recursive: true })
-  const path = logPath(dataDir, name)
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  if (size > LOG_LIMIT_BYTES) renameSync(path, `${path}.1`)
-  return openSync(path, 'a', 0o600)
-}
-
-const logPath = (dataDir: string, name: string): string => join(dataDir, 'logs', `${name.replaceAll(' ', '-')}.log`)
-
-/** Resolves when the process is up. Errors: ConfigError where it ends or takes too long, naming its log. */
-async function ready(child: ChildProcess, spec: ProcessSpec): Promise<void> {
+async function becomesReady({ child, ended, logSizeBytes }: Launched, spec: ProcessSpec, log: string): Promise<void> {
   const over = new AbortController()
-  const timeout = setTimeout(() => over.abort(), spec.startTimeoutMs)
-  child.once('exit', () => over.abort())
-  child.once('error', () => over.abort())
+  const seconds = spec.startTimeoutMs / 1000
+  const timeout = setTimeout(() => over.abort(`not ready after ${seconds} s`), spec.startTimeoutMs)
+  void ended.then(how => over.abort(how))
   try {
     await (spec.isReady === 'message' ? readyMessage(child, over.signal) : poll(spec.isReady, over.signal))
   } catch {
-    throw new ConfigError(`${spec.name} did not start: see ${spec.name.replaceAll(' ', '-')}.log under DATA_DIR/logs.`)
+    const told = spec.isReady === 'message' ? lastSentence(log, logSizeBytes) : undefined
+    const reason = (told ?? String(over.signal.reason)).replace(/\.$/, '')
+    throw new ConfigError(`${spec.name} did not start (${reason}): see ${log}.`)
   } finally {
     clearTimeout(timeout)
   }

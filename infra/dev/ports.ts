@@ -1,17 +1,32 @@
 import { createServer } from 'node:net'
 
-/** Whether the port can be listened on. */
-export function isFree(host: string, port: number): Promise<boolean> {
+/** Undefined where the port can be listened on, else a sentence that says why not and which variable chose it. */
+export function whyNotFree(host: string, port: number, variable = 'PORT'): Promise<string | undefined> {
   return new Promise(resolve => {
     const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, host, () => server.close(() => resolve(true)))
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(sentenceOf(error, host, port, variable)))
+    server.listen(port, host, () => server.close(() => resolve(undefined)))
   })
 }
 
-/** The port kept from an earlier run where it is free, else a free one. */
-export async function keptPort(host: string, kept: number | undefined): Promise<number> {
-  if (kept !== undefined && (await isFree(host, kept))) return kept
+function sentenceOf({ code, message }: NodeJS.ErrnoException, host: string, port: number, variable: string): string {
+  if (code === 'EADDRINUSE')
+    return `Port ${port} of ${host} is in use: stop what listens there, or set ${variable} to another one.`
+  if (code === 'EACCES') return `Port ${port} is not allowed to this user: set ${variable} to one from 1024 on.`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return `HOST is ${host}, which is no address of this machine.`
+  return `Port ${port} of ${host} (${variable}) cannot be listened on: ${message}.`
+}
+
+/** The port kept from an earlier run where it is free, else a free one that is none of the others. */
+export async function keptPort(host: string, kept: number | undefined, others: ReadonlySet<number>): Promise<number> {
+  if (kept !== undefined && !others.has(kept) && (await whyNotFree(host, kept)) === undefined) return kept
+  for (;;) {
+    const port = await anyPort(host)
+    if (!others.has(port)) return port
+  }
+}
+
+function anyPort(host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
@@ -22,4 +37,12 @@ export async function keptPort(host: string, kept: number | undefined): Promise<
       )
     })
   })
+}
+
+const EVERY_ADDRESS: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
+/** Where this machine reaches what listens there. */
+export function urlOf(host: string, port: number): string {
+  const reachable = EVERY_ADDRESS[host] ?? host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }

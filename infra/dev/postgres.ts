@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process'
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import type { ProcessSpec } from './managed-process.ts'
@@ -12,7 +12,9 @@ import { randomHex, secretFile } from './secrets.ts'
 const USER = 'ipop'
 const DATABASE = 'ipop'
 const START_TIMEOUT_MS = 60_000
+const START_ATTEMPTS = 10
 const CONNECT_TIMEOUT_MS = 2_000
+const STOP_FORGOTTEN_MS = 10_000
 
 export interface EmbeddedPostgres {
   spec: ProcessSpec
@@ -28,7 +30,7 @@ export async function embeddedPostgres(
   say: (line: string) => void,
 ): Promise<EmbeddedPostgres> {
   const { postgres, initdb } = await binaries()
-  const identity = postgresIdentity([dataDir, dirname(postgres)])
+  const identity = postgresIdentity(postgres, dataDir)
   const folder = join(dataDir, 'postgres')
   const password = secretFile(dataDir, 'postgres-password', randomHex(16))
   if (!existsSync(join(folder, 'PG_VERSION'))) {
@@ -36,6 +38,7 @@ export async function embeddedPostgres(
     initialise(initdb, folder, password, identity)
   }
   await stopForgotten(folder)
+  handOver(folder, identity)
   const url = (database: string) => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`
   const [command = '', ...args] = [...identity.prefix, postgres, ...serverArguments(folder, port)]
   return {
@@ -46,18 +49,25 @@ export async function embeddedPostgres(
       command,
       args,
       env: { ...process.env, LC_ALL: 'C' },
-      ...(identity.uid === undefined || identity.gid === undefined ? {} : { uid: identity.uid, gid: identity.gid }),
       isReady: () => answers(url('postgres')),
       startTimeoutMs: START_TIMEOUT_MS,
+      // After kill -9 its sessions live on for a moment, and it does not start beside them.
+      startAttempts: START_ATTEMPTS,
       // Fast shutdown: sessions are ended, everything is written.
       stopSignal: 'SIGINT',
-      stopGraceMs: 5_000,
+      stopGraceMs: 10_000,
     },
   }
 }
 
 function serverArguments(folder: string, port: number): string[] {
-  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '200' }
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: '200',
+    // The details of an error quote rows, and rows hold prompts.
+    log_error_verbosity: 'terse',
+  }
   return [
     '-D',
     folder,
@@ -98,23 +108,30 @@ function initialise(initdb: string, folder: string, password: string, identity: 
       '--locale=C',
     ]
     const [command = '', ...args] = [...identity.prefix, initdb, '-D', aside, ...options]
-    const made = spawnSync(command, args, { encoding: 'utf8', uid: identity.uid, gid: identity.gid })
-    if (made.status !== 0)
-      throw new ConfigError(`The database could not be made: ${made.stderr.trim().split('\n').at(-1) ?? ''}`)
+    const made = spawnSync(command, args, { encoding: 'utf8' })
+    if (made.status !== 0) throw new ConfigError(`The database could not be made: ${firstLineOf(made)}`)
     renameSync(aside, folder)
   } finally {
     rmSync(passwordFile, { force: true })
   }
 }
 
-/** A server of this folder that nobody remembers, and the pid file of one that is gone while its pid is another's. */
+function firstLineOf({ stderr, error }: SpawnSyncReturns<string>): string {
+  return error?.message ?? stderr.trim().split('\n', 1)[0] ?? ''
+}
+
+/**
+ * A server of this folder that nobody remembers is stopped. A pid file whose pid is another program's by now is
+ * removed, or Postgres would not start; another Postgres' is left to Postgres, which looks closer.
+ */
 async function stopForgotten(folder: string): Promise<void> {
   const pidFile = join(folder, 'postmaster.pid')
   if (!existsSync(pidFile)) return
   const identity = identify(Number(readFileSync(pidFile, 'utf8').split('\n')[0]))
   if (identity === undefined) return
-  if (commandOf(identity.pid).includes(folder)) await stopProcess(identity, 'SIGINT', 10_000)
-  else rmSync(pidFile, { force: true })
+  const command = commandOf(identity.pid)
+  if (command.includes(folder)) await stopProcess(identity, 'SIGINT', STOP_FORGOTTEN_MS)
+  else if (command !== '' && !command.includes('postgres')) rmSync(pidFile, { force: true })
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** A process that cannot be mistaken for a later one with the same pid. */
@@ -20,12 +20,16 @@ export const isAlive = ({ pid, startedAt }: ProcessIdentity): boolean => identif
 const STATE = 0
 const START_TIME = 19
 
-/** Field 22 of /proc/<pid>/stat (proc(5)); the fields follow the command's closing parenthesis. Zombies are gone. */
+/**
+ * Field 22 of /proc/<pid>/stat (proc(5)), the ticks since the machine's start, and which start that was: pids and
+ * ticks come again after a reboot. The fields follow the command's closing parenthesis. Zombies are gone.
+ */
 function startOnLinux(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[STATE] === 'Z' ? undefined : fields[START_TIME]
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return fields[STATE] === 'Z' ? undefined : `${boot} ${fields[START_TIME]}`
   } catch {
     return undefined
   }
@@ -50,14 +54,31 @@ export function commandOf(pid: number): string {
   }
 }
 
+/** The processes whose command line holds all of these words. */
+export function findByCommand(words: readonly string[]): ProcessIdentity[] {
+  return allPids()
+    .filter(pid => pid !== process.pid && words.every(word => commandOf(pid).includes(word)))
+    .flatMap(pid => identify(pid) ?? [])
+}
+
+function allPids(): number[] {
+  const names =
+    process.platform === 'linux'
+      ? readdirSync('/proc')
+      : execFileSync('ps', ['-axo', 'pid='], { encoding: 'utf8' }).split('\n')
+  return names.map(Number).filter(pid => pid > 0)
+}
+
 const LOOK_EVERY_MS = 50
+/** A process that the system cannot end, waiting for a disk perhaps, is not waited for any longer. */
+const KILLED_WITHIN_MS = 2_000
 
 /** Stops a process that may not be our child: the signal, then SIGKILL when the time is up. Never another process. */
 export async function stopProcess(target: ProcessIdentity, signal: NodeJS.Signals, graceMs: number): Promise<void> {
   if (!isAlive(target)) return
   sendSignal(target.pid, signal)
   const killAtMs = Date.now() + graceMs
-  while (isAlive(target)) {
+  while (isAlive(target) && Date.now() < killAtMs + KILLED_WITHIN_MS) {
     if (Date.now() > killAtMs) sendSignal(target.pid, 'SIGKILL')
     await delay(LOOK_EVERY_MS)
   }

@@ -1,19 +1,18 @@
 import { mkdirSync } from 'node:fs'
 import { ConfigError, type Config } from '../config.ts'
-import { createLog } from '../log.ts'
 import { migrate } from '../postgres/migrate.ts'
-import { connectTemporal } from '../temporal/connection.ts'
+import { connectPlain, connectTemporal } from '../temporal/connection.ts'
 import { prepareNamespace } from '../temporal/namespace.ts'
 import { ensureDevKey } from './account.ts'
 import { manageProcess, type ManagedProcess, type ProcessSpec } from './managed-process.ts'
 import { ourProcess } from './our-processes.ts'
-import { isFree, keptPort } from './ports.ts'
+import { keptPort, urlOf, whyNotFree } from './ports.ts'
 import { embeddedPostgres } from './postgres.ts'
-import { identify, stopProcess } from './process-identity.ts'
+import { identify, stopProcess, type ProcessIdentity } from './process-identity.ts'
 import { randomHex, secretFile } from './secrets.ts'
 import { readStackFile, writeStackFile, type StackFile } from './stack-file.ts'
 import { lockDataDir } from './stack-lock.ts'
-import { temporalServer } from './temporal.ts'
+import { stopForgottenTemporal, temporalServer, withoutTemporal } from './temporal.ts'
 import { findTemporalCli } from './temporal-cli.ts'
 
 export interface RunningStack {
@@ -21,7 +20,7 @@ export interface RunningStack {
   apiKey: string
   adminToken: string
   signingKey: string
-  /** In order: what takes requests first, what others need last. */
+  /** In order: what takes requests first, what others need last. Ten seconds at the most. */
   stop(): Promise<void>
   /** At once. */
   kill(): void
@@ -37,6 +36,7 @@ export interface StackOptions {
 }
 
 const LEFTOVER_GRACE_MS = 5_000
+const STOP_WITHIN_MS = 9_500
 
 /**
  * Runs everything on this machine that the configuration does not name elsewhere: Postgres, Temporal, the sandbox
@@ -45,156 +45,175 @@ const LEFTOVER_GRACE_MS = 5_000
  */
 export async function startStack(config: Config, options: StackOptions): Promise<RunningStack> {
   mkdirSync(config.dataDir, { recursive: true })
-  const lock = await lockDataDir(config.dataDir)
-  const stack = new Stack(config, options, () => lock.release())
+  const lock = lockDataDir(config.dataDir)
+  const stack = new Stack(config, options, lock.release)
   options.onBegin?.(stack)
   try {
     await stack.start()
     return stack
   } catch (error) {
+    const reason = stack.isStopping ? new ConfigError('Stopped while it was starting.') : error
     await stack.stop()
-    throw error
+    throw reason
   }
 }
 
 class Stack implements RunningStack {
   apiKey = ''
-  adminToken = ''
-  signingKey = ''
+  readonly adminToken: string
+  readonly signingKey: string
   readonly file: StackFile
-  private readonly running: ManagedProcess[] = []
+  /** Postgres, Temporal, the sandbox model: what the processes need. */
+  private readonly servers: ManagedProcess[] = []
+  /** API and workers. */
+  private readonly processes: ManagedProcess[] = []
   private readonly config: Config
   private readonly options: StackOptions
   private readonly release: () => void
   private readonly earlier: StackFile | undefined
+  private readonly stopping = new AbortController()
+  private stopped: Promise<void> | undefined
+  private isReleased = false
 
   constructor(config: Config, options: StackOptions, release: () => void) {
     this.config = config
     this.options = options
     this.release = release
+    this.adminToken = config.adminToken ?? secretFile(config.dataDir, 'dev-admin-token', randomHex(24))
+    this.signingKey = config.signingKey ?? secretFile(config.dataDir, 'signing-key', randomHex(32))
     this.earlier = readStackFile(config.dataDir)
     const supervisor = identify(process.pid)
     if (supervisor === undefined) throw new Error('this process cannot be identified')
     this.file = { version: 1, supervisor, processes: {}, ports: { ...this.earlier?.ports } }
   }
 
+  get isStopping(): boolean {
+    return this.stopping.signal.aborted
+  }
+
   async start(): Promise<void> {
     await this.stopLeftovers()
-    await this.requireApiPort()
+    await this.requirePorts()
     const databaseUrl = await this.database()
-    const temporal = await this.temporal()
-    const env = this.environment({ ...databaseUrl, ...temporal })
-    this.adminToken = env['ADMIN_TOKEN'] ?? ''
-    this.signingKey = env['SIGNING_KEY'] ?? ''
-    this.apiKey = await ensureDevKey(this.config.dataDir, env['DATABASE_URL'] ?? '')
-    if (this.options.withProcesses !== false) await this.processes(env)
+    const env = { ...(await this.temporal()), ...this.secrets(), DATABASE_URL: databaseUrl }
+    // In production accounts are made by operators alone.
+    if (!this.config.production) this.apiKey = await ensureDevKey(this.config.dataDir, databaseUrl)
+    if (this.options.withProcesses !== false) await this.startProcesses(env)
     this.save()
   }
 
-  async stop(): Promise<void> {
-    this.stopping = true
-    // API and workers stop together; the servers that they need follow, each alone.
-    const servers = new Set(this.running.slice(0, this.serverCount))
-    await Promise.all(this.running.filter(managed => !servers.has(managed)).map(managed => managed.stop()))
-    for (const server of [...servers].reverse()) await server.stop()
-    this.release()
+  stop(): Promise<void> {
+    this.stopped ??= this.stopInOrder()
+    return this.stopped
+  }
+
+  private async stopInOrder(): Promise<void> {
+    this.stopping.abort()
+    const untilMs = Date.now() + STOP_WITHIN_MS
+    const stopAll = (group: ManagedProcess[]) => Promise.all(group.map(one => one.stop(untilMs - Date.now())))
+    await stopAll(this.processes)
+    await stopAll(this.servers)
+    this.end()
   }
 
   kill(): void {
-    this.stopping = true
-    this.running.forEach(managed => managed.kill())
-    this.release()
+    this.stopping.abort()
+    for (const one of [...this.processes, ...this.servers]) one.kill()
+    this.end()
   }
 
-  private serverCount = 0
-  private stopping = false
+  /** From here on DATA_DIR may be another supervisor's. */
+  private end(): void {
+    if (this.isReleased) return
+    this.isReleased = true
+    this.release()
+  }
 
   private async stopLeftovers(): Promise<void> {
     const left = Object.entries(this.earlier?.processes ?? {}).reverse()
     for (const [name, identity] of left) {
-      const signal = name === 'postgres' ? 'SIGINT' : 'SIGTERM'
-      await stopProcess(identity, signal, LEFTOVER_GRACE_MS)
+      await stopProcess(identity, name === 'postgres' ? 'SIGINT' : 'SIGTERM', LEFTOVER_GRACE_MS)
     }
   }
 
-  private async requireApiPort(): Promise<void> {
-    const { host, port } = this.config
-    if (port === 0 || this.options.withProcesses === false || (await isFree(host, port))) return
-    throw new ConfigError(`Port ${port} of ${host} is in use: stop what listens there, or set PORT to another one.`)
+  /** Before anything is started. */
+  private async requirePorts(): Promise<void> {
+    if (this.options.withProcesses === false) return
+    const { host, port, metricsPort = 0 } = this.config
+    for (const [variable, wanted] of Object.entries({ PORT: port, METRICS_PORT: metricsPort })) {
+      const problem = await whyNotFree(host, wanted, variable)
+      if (problem !== undefined) throw new ConfigError(problem)
+    }
   }
 
-  private async database(): Promise<NodeJS.ProcessEnv> {
+  private async database(): Promise<string> {
     const url = this.config.database.url ?? (await this.embeddedDatabase())
     const { applied, version } = await migrate(url)
     if (applied.length > 0) this.options.say(`Migrated the database to version ${version}.`)
     this.file.databaseUrl = url
-    return { DATABASE_URL: url }
+    return url
   }
 
   private async embeddedDatabase(): Promise<string> {
-    const port = await this.port('postgres')
-    const postgres = await embeddedPostgres(this.config.dataDir, port, this.options.say)
-    await this.run(postgres.spec)
-    this.serverCount = this.running.length
+    const postgres = await embeddedPostgres(this.config.dataDir, await this.port('postgres'), this.options.say)
+    await this.run(this.servers, postgres.spec)
     await postgres.prepare()
     return postgres.databaseUrl
   }
 
+  /** The environment of what speaks to Temporal. */
   private async temporal(): Promise<NodeJS.ProcessEnv> {
     const { address, uiUrl, namespace } = this.config.temporal
-    const own = address === undefined ? await this.embeddedTemporal() : { address, uiUrl }
-    const connection = connectTemporal({ temporal: { address: own.address } })
+    const own = address === undefined ? await this.embeddedTemporal() : { address, uiUrl, env: this.options.env }
+    const connection = address === undefined ? connectPlain(own.address) : connectTemporal(this.config)
     try {
-      await prepareNamespace(connection, namespace, createLog('start', 'warn'))
+      await prepareNamespace(connection, namespace, this.options.say)
     } finally {
       await connection.close()
     }
     this.file.temporalAddress = own.address
-    if (own.uiUrl !== undefined) this.file.temporalUiUrl = own.uiUrl
-    return { TEMPORAL_ADDRESS: own.address, ...(own.uiUrl === undefined ? {} : { TEMPORAL_UI_URL: own.uiUrl }) }
+    if (own.uiUrl === undefined) return { ...own.env, TEMPORAL_ADDRESS: own.address }
+    this.file.temporalUiUrl = own.uiUrl
+    return { ...own.env, TEMPORAL_ADDRESS: own.address, TEMPORAL_UI_URL: own.uiUrl }
   }
 
-  private async embeddedTemporal(): Promise<{ address: string; uiUrl: string }> {
-    const cli = await findTemporalCli(this.options)
+  private async embeddedTemporal() {
+    await stopForgottenTemporal(this.config.dataDir)
+    const cli = await findTemporalCli({ ...this.options, signal: this.stopping.signal })
     const ports = {
       grpc: await this.port('temporal'),
       ui: await this.port('temporalUi'),
       metrics: await this.port('temporalMetrics'),
     }
-    await this.run(temporalServer(cli, this.config.dataDir, ports))
-    this.serverCount = this.running.length
-    return { address: `127.0.0.1:${ports.grpc}`, uiUrl: `http://127.0.0.1:${ports.ui}` }
+    const { dataDir, temporal } = this.config
+    await this.run(this.servers, temporalServer(cli, { dataDir, namespace: temporal.namespace, ports }))
+    const env = withoutTemporal(this.options.env, dataDir)
+    return { address: `127.0.0.1:${ports.grpc}`, uiUrl: `http://127.0.0.1:${ports.ui}`, env }
   }
 
-  private environment(found: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-    const { dataDir } = this.config
-    return {
-      ADMIN_TOKEN: secretFile(dataDir, 'dev-admin-token', randomHex(24)),
-      SIGNING_KEY: secretFile(dataDir, 'signing-key', randomHex(32)),
-      ...this.options.env,
-      DATA_DIR: dataDir,
-      ...found,
-    }
+  private secrets() {
+    return { DATA_DIR: this.config.dataDir, ADMIN_TOKEN: this.adminToken, SIGNING_KEY: this.signingKey }
   }
 
-  private async processes(shared: NodeJS.ProcessEnv): Promise<void> {
+  private async startProcesses(shared: NodeJS.ProcessEnv): Promise<void> {
     const env = { ...shared, ...(await this.sandbox(shared)) }
-    const metrics = async (name: string) => ({ METRICS_PORT: String(await this.port(name)) })
-    await Promise.all([
-      this.run(ourProcess('worker control', { ...env, ...(await metrics('controlMetrics')) })),
-      this.run(ourProcess('worker model', { ...env, ...(await metrics('modelMetrics')) })),
-      this.api(env),
-    ])
+    const metricsOf = async (name: string) => ({ METRICS_PORT: String(await this.port(name)) })
+    const specs = [
+      ourProcess('worker control', { ...env, ...(await metricsOf('controlMetrics')) }),
+      ourProcess('worker model', { ...env, ...(await metricsOf('modelMetrics')) }),
+      ourProcess('api', { ...env, ...(await this.apiPorts()) }),
+    ]
+    await Promise.all(specs.map(spec => this.run(this.processes, spec)))
   }
 
-  private async api(env: NodeJS.ProcessEnv): Promise<void> {
+  private async apiPorts() {
     const { host, metricsPort } = this.config
     const port = this.config.port === 0 ? await this.port('api') : this.config.port
+    const metrics = metricsPort ?? (await this.port('apiMetrics'))
     this.file.ports['api'] = port
-    this.file.ports['apiMetrics'] = metricsPort ?? (await this.port('apiMetrics'))
-    this.file.apiUrl = `http://${host}:${port}`
-    const ports = { PORT: String(port), METRICS_PORT: String(this.file.ports['apiMetrics']) }
-    await this.run(ourProcess('api', { ...env, ...ports }))
+    this.file.ports['apiMetrics'] = metrics
+    this.file.apiUrl = urlOf(host, port)
+    return { PORT: String(port), METRICS_PORT: String(metrics) }
   }
 
   /** Only where no upstream is configured, and not in production. */
@@ -202,34 +221,34 @@ class Stack implements RunningStack {
     const { openRouter, sandboxUrl } = this.config.upstreams
     if (openRouter !== undefined || sandboxUrl !== undefined || this.config.production) return {}
     const port = await this.port('sandbox')
-    await this.run(ourProcess(`sandbox --port ${port}`, env))
+    await this.run(this.servers, ourProcess(`sandbox --port ${port}`, env))
     return { SANDBOX_URL: `http://127.0.0.1:${port}/v1` }
   }
 
   private async port(name: string): Promise<number> {
-    const port = await keptPort('127.0.0.1', this.file.ports[name])
+    const others = Object.entries(this.file.ports).filter(([other]) => other !== name)
+    const port = await keptPort('127.0.0.1', this.file.ports[name], new Set(others.map(([, taken]) => taken)))
     this.file.ports[name] = port
     return port
   }
 
-  private async run(spec: ProcessSpec): Promise<void> {
-    const changed = (name: string, identity: StackFile['supervisor'] | undefined) => {
-      if (identity === undefined) delete this.file.processes[name]
-      else this.file.processes[name] = identity
-      this.save()
-    }
-    this.requireWanted()
-    const managed = await manageProcess(this.config.dataDir, spec, { changed, say: this.options.say })
-    this.running.push(managed)
-    if (this.stopping) await managed.stop()
-    this.requireWanted()
+  /** Known to `stop` and `kill` before it is ready. */
+  private async run(group: ManagedProcess[], spec: ProcessSpec): Promise<void> {
+    this.stopping.signal.throwIfAborted()
+    const changed = (name: string, identity: ProcessIdentity | undefined) => this.changed(name, identity)
+    const managed = manageProcess(this.config.dataDir, spec, { changed, say: this.options.say })
+    group.push(managed)
+    await managed.ready
+    this.stopping.signal.throwIfAborted()
   }
 
-  private requireWanted(): void {
-    if (this.stopping) throw new ConfigError('Stopped while it was starting.')
+  private changed(name: string, identity: ProcessIdentity | undefined): void {
+    if (identity === undefined) delete this.file.processes[name]
+    else this.file.processes[name] = identity
+    this.save()
   }
 
   private save(): void {
-    writeStackFile(this.config.dataDir, this.file)
+    if (!this.isReleased) writeStackFile(this.config.dataDir, this.file)
   }
 }

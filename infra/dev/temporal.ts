@@ -1,9 +1,12 @@
 import { join } from 'node:path'
-import { connectTemporal } from '../temporal/connection.ts'
+import { connectPlain } from '../temporal/connection.ts'
+import { KEYWORDS } from '../temporal/namespace.ts'
 import type { ProcessSpec } from './managed-process.ts'
+import { findByCommand, stopProcess } from './process-identity.ts'
 
 const START_TIMEOUT_MS = 60_000
 const CALL_DEADLINE_MS = 2_000
+const STOP_FORGOTTEN_MS = 5_000
 
 export interface TemporalPorts {
   grpc: number
@@ -11,35 +14,66 @@ export interface TemporalPorts {
   metrics: number
 }
 
+const DATABASE_FLAG = '--db-filename'
+const databaseFile = (dataDir: string): string => join(dataDir, 'temporal.db')
+
+/** Two servers must never write to one file: one of an earlier run that nobody remembers is stopped. */
+export async function stopForgottenTemporal(dataDir: string): Promise<void> {
+  const command = ['server start-dev', `${DATABASE_FLAG} ${databaseFile(dataDir)} `]
+  for (const identity of findByCommand(command)) await stopProcess(identity, 'SIGTERM', STOP_FORGOTTEN_MS)
+}
+
+/** What the embedded server is to be: its folder, its namespace and where it listens. */
+export interface TemporalServer {
+  dataDir: string
+  namespace: string
+  ports: TemporalPorts
+}
+
 /**
  * Temporal's dev server with its UI on a SQLite file. WAL with synchronous=NORMAL is three times its default's speed
  * and loses nothing when the process dies; a power cut may lose the last moments, which the jobs in Postgres outlive.
+ * The search attributes are there when it answers: registered later, they are refused until its caches know them.
  */
-export function temporalServer(cli: string, dataDir: string, ports: TemporalPorts): ProcessSpec {
+export function temporalServer(cli: string, { dataDir, namespace, ports }: TemporalServer): ProcessSpec {
   const { grpc, ui, metrics } = ports
   return {
     name: 'temporal',
     command: cli,
     args: [
-      'server start-dev --ip 127.0.0.1 --log-level warn',
-      `--port ${grpc} --ui-port ${ui} --metrics-port ${metrics}`,
-      '--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=NORMAL',
-    ]
-      .flatMap(words => words.split(' '))
-      .concat('--db-filename', join(dataDir, 'temporal.db')),
-    env: process.env,
-    isReady: () => answers(`127.0.0.1:${grpc}`),
+      ...'server start-dev --ip 127.0.0.1 --log-level warn'.split(' '),
+      ...`--port ${grpc} --ui-port ${ui} --metrics-port ${metrics}`.split(' '),
+      ...'--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=NORMAL'.split(' '),
+      ...KEYWORDS.flatMap(name => ['--search-attribute', `${name}=Keyword`]),
+      '--namespace',
+      namespace,
+      DATABASE_FLAG,
+      databaseFile(dataDir),
+    ],
+    env: withoutTemporal(process.env, dataDir),
+    isReady: () => answers(`127.0.0.1:${grpc}`, namespace),
     startTimeoutMs: START_TIMEOUT_MS,
     stopSignal: 'SIGTERM',
     stopGraceMs: 3_000,
   }
 }
 
-async function answers(address: string): Promise<boolean> {
-  const connection = connectTemporal({ temporal: { address } })
+const SPEAKS_OF_OURS = new Set(['TEMPORAL_NAMESPACE', 'TEMPORAL_WORKER_BUILD_ID', 'TEMPORAL_CLI_PATH'])
+
+/**
+ * An environment in which nothing tells of another server: addresses, TLS, credentials, the profile file. A profile
+ * file that is not there counts as none.
+ */
+export function withoutTemporal(env: NodeJS.ProcessEnv, dataDir: string): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_') || SPEAKS_OF_OURS.has(name))
+  return { ...Object.fromEntries(kept), TEMPORAL_CONFIG_FILE: join(dataDir, 'temporal-profiles.none') }
+}
+
+async function answers(address: string, namespace: string): Promise<boolean> {
+  const connection = connectPlain(address)
   try {
     await connection.withDeadline(Date.now() + CALL_DEADLINE_MS, () =>
-      connection.workflowService.describeNamespace({ namespace: 'default' }),
+      connection.workflowService.describeNamespace({ namespace }),
     )
     return true
   } finally {

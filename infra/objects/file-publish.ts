@@ -1,4 +1,3 @@
-import type { link, rename } from 'node:fs/promises'
 import { mkdir, open, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { hasCode } from './file-errors.ts'
@@ -6,11 +5,15 @@ import { hasCode } from './file-errors.ts'
 const ATTEMPTS = 20
 
 /**
- * Puts a finished file in its place, in one system call, and waits until the disk knows it. `link` fails with EEXIST
- * where a file is there already; `rename` replaces it. Folders are made as needed: again, where a delete that went
- * by just then removed them as empty.
+ * Puts a finished file in its place, in one system call, and waits until the disk knows it. `call` is link, which
+ * fails with EEXIST where a file is there already, or rename, which replaces it. Folders are made as needed: again,
+ * where a delete that went by just then removed them as empty.
  */
-export async function placeFile(from: string, to: string, call: typeof link | typeof rename): Promise<void> {
+export async function placeFile(
+  from: string,
+  to: string,
+  call: (from: string, to: string) => Promise<void>,
+): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const firstMade = await mkdir(dirname(to), { recursive: true, mode: 0o700 })
     try {

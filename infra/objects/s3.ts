@@ -69,7 +69,7 @@ export class S3ObjectStore implements store.ObjectStore {
       const body = await client.makeRequestAsync(request, '', [200, 206])
       if (range && body.statusCode === 200) {
         body.destroy()
-        throw new store.ObjectStoreError('RangeNotSatisfiable', 'the object has no bytes')
+        throw new store.ObjectStoreError('RangeNotSatisfiable', 'the object store gave no range')
       }
       if (signal) addAbortSignal(signal, body)
       return { info: infoOf(key, body.headers), body }

@@ -143,7 +143,7 @@ export const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 export const LEFTOVER_AGE_MS = 24 * 60 * 60 * 1000
 /** S3's limits, kept by every implementation. */
 export const MIN_PART_BYTES = 5 * 1024 * 1024
-export const MAX_PARTS = 10_000
+const MAX_PARTS = 10_000
 const MAX_LINK_SECONDS = 7 * 24 * 60 * 60
 
 /** Throws InvalidContentType unless it can travel in a header: 1 to 255 printable ASCII characters. */

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { isConnectionError } from './sqlstate.ts'
 
 /** Anything a statement can run on: the pool, or a transaction's connection. int8 comes as bigint, timestamptz as Date. */
 export interface Queryable {
@@ -17,7 +18,7 @@ export interface Database extends Queryable {
   close(): Promise<void>
 }
 
-/** No connection could be had in time: the pool is exhausted or the server is away. The statement did not run. */
+/** No connection could be had in time, or it broke: whether a statement that was sent has run is then not known. */
 export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable'
 }
@@ -31,6 +32,9 @@ export interface DatabaseOptions {
   /** How long a caller waits for a free connection; 2 s unless told. */
   acquireTimeoutMs?: number
 }
+
+const STATEMENT_TIMEOUT_MS = 15_000
+const NETWORK_GRACE_MS = 5_000
 
 const typeParsers: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
@@ -46,7 +50,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     max: options.poolSize,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.acquireTimeoutMs ?? 2_000,
-    statement_timeout: options.statementTimeoutMs ?? 15_000,
+    statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+    // The server's own limit comes first; this one is for a server or a network that hangs.
+    query_timeout: (options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS) + NETWORK_GRACE_MS,
     idle_in_transaction_session_timeout: 30_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
@@ -67,10 +73,10 @@ export function openDatabase(options: DatabaseOptions): Database {
  */
 export async function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   return withClient(db.pool, async client => {
-    await client.query('BEGIN')
+    await run(client, 'BEGIN')
     try {
       const result = await work({ inTransaction: true, client, query: (text, values) => run(client, text, values) })
-      await client.query('COMMIT')
+      await run(client, 'COMMIT')
       return result
     } catch (error) {
       await client.query('ROLLBACK').catch((rollbackError: unknown) => markBroken(client, rollbackError))
@@ -97,8 +103,14 @@ async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Pro
 }
 
 async function run<Row>(client: pg.PoolClient, text: string, values?: readonly unknown[]) {
-  const result = await client.query(text, values as unknown[] | undefined)
-  return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 }
+  try {
+    const result = await client.query(text, values as unknown[] | undefined)
+    return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 }
+  } catch (error) {
+    if (!isConnectionError(error)) throw error
+    markBroken(client, error)
+    throw new DatabaseUnavailable('the database connection broke', { cause: error })
+  }
 }
 
 /** The first row, where there is one. */

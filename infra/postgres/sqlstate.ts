@@ -12,10 +12,13 @@ export const SqlState = {
   tooManyConnections: '53300',
 } as const
 
+/** Five characters with a digit among them: EPIPE is none. */
+const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/
+
 /** The SQLSTATE of an error the server reported, else undefined. */
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
-  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined
+  return typeof error.code === 'string' && SQLSTATE.test(error.code) ? error.code : undefined
 }
 
 const TRANSIENT: ReadonlySet<string> = new Set([
@@ -26,14 +29,19 @@ const TRANSIENT: ReadonlySet<string> = new Set([
   SqlState.cannotConnectNow,
   SqlState.tooManyConnections,
 ])
-const CONNECTION_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT'])
+/** Codes of the network, which a driver passes on as they are. */
+const CONNECTION_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
+
+/** Whether what a statement threw means that the connection is gone. */
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if ('code' in error && typeof error.code === 'string' && CONNECTION_ERRORS.has(error.code)) return true
+  return /Connection terminated|connection error|Query read timeout/i.test(error.message)
+}
 
 /** Whether the database was away or asked for another try. A commit's outcome may then be unknown. */
 export function isTransientDatabaseError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  if (error.name === 'DatabaseUnavailable') return true
+  if (error instanceof Error && error.name === 'DatabaseUnavailable') return true
   const state = sqlStateOf(error)
-  if (state !== undefined) return TRANSIENT.has(state) || state.startsWith('08')
-  if ('code' in error && typeof error.code === 'string') return CONNECTION_ERRORS.has(error.code)
-  return /Connection terminated|Client has encountered a connection error/.test(error.message)
+  return state !== undefined && (TRANSIENT.has(state) || state.startsWith('08'))
 }

@@ -14,9 +14,14 @@ export function connectTemporal(config: TemporalAddress): Connection {
   return Connection.lazy(connectOptions(config))
 }
 
-/** What both kinds of connection take: the environment's settings, with the configured address over them. */
-export function connectOptions(config: TemporalAddress) {
+/** A connection to a server with neither TLS nor credentials, whatever the environment says: the embedded one. */
+export const connectPlain = (address: string): Connection => Connection.lazy({ address })
+
+/**
+ * What both kinds of connection take. An address that the environment does not name is the embedded server's, which
+ * has neither TLS nor credentials: what the environment or a profile file says of those is meant for another server.
+ */
+export function connectOptions({ temporal: { address } }: TemporalAddress) {
   const { connectionOptions } = loadClientConnectConfig()
-  const { address } = config.temporal
-  return { ...connectionOptions, ...(address === undefined ? {} : { address }) }
+  return address === undefined || address === connectionOptions.address ? connectionOptions : { address }
 }

@@ -13,7 +13,6 @@ const SearchAttributeKeys = {
   tenantId: defineSearchAttributeKey('TenantId', 'KEYWORD'),
   surface: defineSearchAttributeKey('Surface', 'KEYWORD'),
   phase: defineSearchAttributeKey('Phase', 'KEYWORD'),
-  model: defineSearchAttributeKey('Model', 'KEYWORD'),
   jobId: defineSearchAttributeKey('JobId', 'KEYWORD'),
 }
 

@@ -1,6 +1,7 @@
 import { UpstreamFailure, type UpstreamFailureKind } from './upstream.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
+const LONGEST_DETAIL = 2_000
 const LONGEST_RETRY_SECONDS = 3600
 const TIMEOUT_CODES = new Set([
   'UND_ERR_HEADERS_TIMEOUT',
@@ -15,6 +16,9 @@ interface ErrorFields {
   type?: unknown
 }
 
+/** An upstream's words as they can be passed on and stored: bounded, without NUL or half a character. */
+const storable = (text: string): string => text.slice(0, LONGEST_DETAIL).replaceAll('\0', '').toWellFormed()
+
 /** The failure that a reply other than 200 stands for. */
 export function failureOfReply(status: number, headers: ReadonlyMap<string, string>, text: string): UpstreamFailure {
   const fields = errorFields(text)
@@ -22,7 +26,7 @@ export function failureOfReply(status: number, headers: ReadonlyMap<string, stri
   return new UpstreamFailure(kindOf(status, code), `the upstream answered ${status}`, {
     status,
     code,
-    detail: typeof fields?.message === 'string' ? fields.message.slice(0, 2_000) : undefined,
+    detail: typeof fields?.message === 'string' ? storable(fields.message) : undefined,
     ...(status === 429 || status === 503 ? { retryAfterSeconds: retryAfter(headers.get('retry-after')) } : {}),
   })
 }

@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, test } from '@jest/globals'
-import { commandOf, identify, isAlive, stopProcess } from '../../infra/dev/process-identity.ts'
-import { lockDataDir } from '../../infra/dev/stack-lock.ts'
-import { newDataDir } from './stack-process.ts'
+import { commandOf, findByCommand, identify, isAlive, stopProcess } from '../../infra/dev/process-identity.ts'
 
 function sleeper() {
   const child = spawn('sleep', ['600'], { stdio: 'ignore' })
@@ -31,6 +29,14 @@ describe('the identity of a process', () => {
     child.kill('SIGKILL')
   })
 
+  test('processes are found by all the words of their command, and by no fewer', async () => {
+    const mark = `3${process.pid}.5`
+    const child = spawn('sleep', [mark], { stdio: 'ignore' })
+    expect(findByCommand(['sleep', mark]).map(({ pid }) => pid)).toEqual([child.pid])
+    expect(findByCommand(['snooze', mark])).toEqual([])
+    child.kill('SIGKILL')
+  })
+
   test('one that ignores the signal is killed when its time is up', async () => {
     const child = spawn('sh', ['-c', 'trap "" TERM; echo ready; while true; do sleep 1; done'], {
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -40,16 +46,5 @@ describe('the identity of a process', () => {
     if (identity === undefined) throw new Error('the process is not there')
     await stopProcess(identity, 'SIGTERM', 200)
     expect(isAlive(identity)).toBe(false)
-  })
-})
-
-describe('the lock of a data folder', () => {
-  test('its owner has it alone, until it is released', async () => {
-    const dataDir = await newDataDir()
-    const lock = await lockDataDir(dataDir)
-    await expect(lockDataDir(dataDir)).rejects.toThrow(/running on .* already/)
-    lock.release()
-    const again = await lockDataDir(dataDir)
-    again.release()
   })
 })

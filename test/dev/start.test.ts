@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { isAlive } from '../../infra/dev/process-identity.ts'
+import { findByCommand, isAlive, type ProcessIdentity } from '../../infra/dev/process-identity.ts'
 import { readStackFile, type StackFile } from '../../infra/dev/stack-file.ts'
 import { apiClient } from '../support/client.ts'
 import { newDataDir, runCommand, type StackProcess } from './stack-process.ts'
@@ -35,6 +35,12 @@ function fileOf(dataDir: string): StackFile {
   if (file === undefined) throw new Error('there is no stack.json')
   return file
 }
+
+const serversOf = (processes: StackFile['processes']): ProcessIdentity[] =>
+  ['postgres', 'temporal'].flatMap(name => processes[name] ?? [])
+
+const killAll = ({ processes }: StackFile): void =>
+  Object.values(processes).forEach(({ pid }) => process.kill(pid, 'SIGKILL'))
 
 const keyOf = (dataDir: string): string => readFileSync(join(dataDir, 'dev-api-key'), 'utf8').trim()
 
@@ -77,9 +83,43 @@ describe('npm start', () => {
     expect(Object.values(after.processes).filter(isAlive)).toEqual([])
   }, 180_000)
 
+  test('goes on after kill -9 of everything, and after its stack.json is lost', async () => {
+    const dataDir = await newDataDir()
+    const first = await start(dataDir)
+    const key = keyOf(dataDir)
+    first.child.kill('SIGKILL')
+    killAll(fileOf(dataDir))
+    await first.ended
+    const second = await start(dataDir)
+    expect((await askSandbox(dataDir)).status).toBe(200)
+
+    const { processes } = fileOf(dataDir)
+    second.child.kill('SIGKILL')
+    await second.ended
+    rmSync(join(dataDir, 'stack.json'))
+    await start(dataDir)
+    expect(serversOf(processes).filter(isAlive)).toEqual([])
+    expect(keyOf(dataDir)).toBe(key)
+    expect((await askSandbox(dataDir)).status).toBe(200)
+  }, 180_000)
+
+  test.each(['Making the database', 'Migrated the database'])(
+    'stopped while it starts, after "%s": nothing is left running',
+    async moment => {
+      const dataDir = await newDataDir()
+      const stack = runCommand('start', { DATA_DIR: dataDir, PORT: '0' })
+      await stack.printed(moment)
+      stack.child.kill('SIGINT')
+      expect(await stack.ended).toBe(0)
+      expect(findByCommand([dataDir])).toEqual([])
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  )
+
   test.each([
     ['a wrong variable', { PORT: 'eighty' }, 'PORT'],
     ['a tool that does not run', { PORT: '0', TEMPORAL_CLI_PATH: '/does/not/exist' }, 'TEMPORAL_CLI_PATH'],
+    ['a catalog that is not there', { PORT: '0', CATALOG_FILE: '/does/not/exist.json' }, 'CATALOG_FILE'],
     ['half an S3 configuration', { PORT: '0', S3_ENDPOINT: 'http://127.0.0.1:1' }, 'S3_ACCESS_KEY_ID'],
   ])('%s: one clear sentence, exit 1', async (_case, env, named) => {
     const dataDir = await newDataDir()

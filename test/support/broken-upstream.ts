@@ -2,26 +2,19 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { afterAll } from '@jest/globals'
 
 /** Bodies of a 200, or of its first event, that are no reply; undefined: the connection is cut. */
 const BODIES = {
-  'an error': JSON.stringify({ error: { message: 'words of the upstream', code: 500 } }),
-  'a finish_reason of error': JSON.stringify({
+  'an-error': JSON.stringify({ error: { message: 'words of the upstream', code: 500 } }),
+  'finish-reason-error': JSON.stringify({
     choices: [{ index: 0, message: {}, delta: {}, finish_reason: 'error' }],
   }),
-  'half of a JSON': '{"choices": [',
+  'half-a-json': '{"choices": [',
   nothing: undefined,
 } as const
 
-export type Breakage = keyof typeof BODIES | 'no connection'
-export const BREAKAGES: Breakage[] = [
-  'no connection',
-  'an error',
-  'a finish_reason of error',
-  'half of a JSON',
-  'nothing',
-]
+export type Breakage = keyof typeof BODIES | 'no-connection'
+export const BREAKAGES: Breakage[] = ['no-connection', 'an-error', 'finish-reason-error', 'half-a-json', 'nothing']
 
 /** Nothing listens on the discard port (RFC 863). */
 const DEAD_URL = 'http://127.0.0.1:9/v1'
@@ -30,16 +23,16 @@ const DEAD_URL = 'http://127.0.0.1:9/v1'
 export async function brokenUpstreams(): Promise<Record<Breakage, string>> {
   const server = createServer((request, response) => {
     void text(request).then(body => {
-      const reply = BODIES[decodeURIComponent(request.url?.split('/')[1] ?? '') as keyof typeof BODIES]
+      const reply = BODIES[(request.url?.split('/')[1] ?? '') as keyof typeof BODIES]
       if (reply === undefined) return request.socket.destroy()
       return response.end(body.includes('"stream":true') ? `data: ${reply}\n\n` : reply)
     })
   })
-  afterAll(() => void server.close())
+  server.unref()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return Object.fromEntries(
-    BREAKAGES.map(kind => [kind, kind === 'no connection' ? DEAD_URL : `${base}/${encodeURIComponent(kind)}`]),
+    BREAKAGES.map(kind => [kind, kind === 'no-connection' ? DEAD_URL : `${base}/${kind}`]),
   ) as Record<Breakage, string>
 }

@@ -123,7 +123,7 @@ CREATE FUNCTION uuidv7_floor(instant timestamptz) RETURNS uuid LANGUAGE sql IMMU
   SELECT (lpad(to_hex((extract(epoch FROM instant) * 1000)::bigint), 12, '0') || '70000000000000000000')::uuid
 $$;
 
--- Makes the month partitions from the last month to months_ahead; run at every migration and daily.
+-- Makes the month partitions from the last month to months_ahead; run at every migration and by the control worker.
 CREATE FUNCTION ensure_month_partitions(months_ahead integer) RETURNS void LANGUAGE plpgsql SET timezone TO 'UTC' AS $$
 DECLARE
   parent text;
@@ -155,7 +155,6 @@ CREATE TABLE jobs (
   state       text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'ended')),
   outcome     text,
   summary     text NOT NULL,
-  model       text,
   input       jsonb NOT NULL,
   file_ids    text[] NOT NULL DEFAULT '{}',
   lost_runs   integer NOT NULL DEFAULT 0,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { createGroupCommit } from '../../../domain/calls/group-commit.ts'
+import { DatabaseUnavailable } from '../../../infra/postgres/database.ts'
 import { deferred, settled } from '../fixtures.ts'
 
-const away = () => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+const away = () => new DatabaseUnavailable('the database connection broke')
 const deadlock = () => Object.assign(new Error('deadlock detected'), { code: '40P01' })
 const violation = () => Object.assign(new Error('null value'), { code: '23502' })
 

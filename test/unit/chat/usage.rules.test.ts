@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { parseUsage, usageView } from '../../../domain/chat/usage.rules.ts'
+import { parseEmbeddingsUsage, parseUsage, usageView } from '../../../domain/chat/usage.rules.ts'
 import { Usage } from '../../../domain/chat/chat.schema.ts'
 import { requireValid } from '../../../domain/validation.rules.ts'
 
@@ -19,7 +19,7 @@ test.each<[string, unknown, object | undefined]>([
   ],
   ['with unusable details', { ...whole, prompt_tokens_details: { cached_tokens: -1 } }, { input: 10, output: 5 }],
   ['of nothing', { prompt_tokens: 0, completion_tokens: 0 }, { input: 0, output: 0 }],
-  ['of embeddings', { prompt_tokens: 8, total_tokens: 8 }, { input: 8, output: 0 }],
+  ['without output', { prompt_tokens: 8, total_tokens: 8 }, undefined],
   ['without input', { completion_tokens: 5 }, undefined],
   ['missing', undefined, undefined],
   ['null', null, undefined],
@@ -51,4 +51,11 @@ test.each([
 ])('%j is shown as %j', (usage, view) => {
   expect(usageView(usage)).toEqual(view)
   expect(() => requireValid(Usage, usageView(usage))).not.toThrow()
+})
+
+test.each([
+  ['with input', { prompt_tokens: 8, total_tokens: 8 }, { input: 8, output: 0 }],
+  ['without input', { total_tokens: 8 }, undefined],
+])('usage of embeddings %s', (_what, value, expected) => {
+  expect(parseEmbeddingsUsage(value)).toEqual(expected)
 })

@@ -127,7 +127,7 @@ describe('every kind of failure has the closed body', () => {
     ],
     [
       'a refused connection',
-      Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' }),
+      new DatabaseUnavailable(SECRET),
       { status: 503, code: 'service_unavailable', retryable: true, headers: { 'retry-after': '1' } },
     ],
     [

@@ -81,7 +81,10 @@ describe('an open circuit', () => {
 
   test('lets one call try after ten seconds, and closes where that succeeds', async () => {
     const breakers = await opened()
-    clock.nowMs += 10_000
+    clock.nowMs += 9_999
+    expect(breakers.healthOf(route)).toBe('broken')
+    clock.nowMs += 1
+    expect(breakers.healthOf(route)).toBe('recovering')
     await expect(succeed(breakers)).resolves.toBe('fine')
     expect(breakers.healthOf(route)).toBe('good')
     await fail(breakers, 'unavailable', 4)
