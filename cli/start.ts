@@ -32,7 +32,7 @@ function welcome({ file, apiKey }: RunningStack, { dataDir, host }: Config): str
   Temporal UI    ${file.temporalUiUrl ?? '(set TEMPORAL_UI_URL)'}
   Metrics        ${urlOf(host, file.ports['apiMetrics'] ?? 0)}/metrics
   Data, logs     ${dataDir}
-  API key        ${apiKey}
+  API key        ${apiKey === '' ? 'npx ipop keys create …' : apiKey}
 
   curl ${file.apiUrl}/v1/chat/completions -H 'x-api-key: ${apiKey}' \\
     -H 'content-type: application/json' -d '${body}'
