@@ -32,21 +32,22 @@ const model = proxyActivities<BatchActivities>({
 
 /** A batch: its file is validated, its chunks are run, its files are written, however it ends. */
 export async function batch({ batchId, deadlineAt }: BatchInput): Promise<void> {
-  const ending = await workUntil(Date.parse(deadlineAt), () => workOn(batchId))
+  const progress: Progress = { total: 0, completed: 0, failed: 0 }
+  const ending = await workUntil(Date.parse(deadlineAt), () => workOn(batchId, progress))
   if (ending === undefined) return
-  const ended = await CancellationScope.nonCancellable(() => finalize(batchId, ending))
+  const ended = await CancellationScope.nonCancellable(() => finalize(batchId, ending, progress))
   // The workflow is shown as canceled too, where it was asked to be.
   if (ended === 'cancelled' && CancellationScope.current().consideredCancelled) {
     throw new CancelledFailure('the batch was cancelled')
   }
 }
 
-async function finalize(batchId: string, ending: BatchEnding): Promise<BatchEnding> {
-  tell(batchId, 'finalizing')
-  const summary = `write the files of ${batchId} (${ending})`
-  const ended = await control.finalizeBatch.executeWithOptions({ summary }, [batchId, ending])
-  tell(batchId, ended)
-  return ended
+async function finalize(batchId: string, workEnded: BatchEnding, progress: Progress): Promise<BatchEnding> {
+  tell(batchId, 'finalizing', progress)
+  const summary = `write the files of ${batchId} (${workEnded})`
+  const { ending, ...counts } = await control.finalizeBatch.executeWithOptions({ summary }, [batchId, workEnded])
+  tell(batchId, ending, counts)
+  return ending
 }
 
 /** The work's own ending, or that of what ended it: the deadline or a cancel. */
@@ -76,16 +77,18 @@ async function workUntil(
 }
 
 /** Validates and runs the batch; undefined where it has ended already. */
-async function workOn(batchId: string): Promise<BatchEnding | undefined> {
-  tell(batchId, 'validating')
+async function workOn(batchId: string, progress: Progress): Promise<BatchEnding | undefined> {
+  tell(batchId, 'validating', progress)
   const plan = await control.validateBatch.executeWithOptions({ summary: `read and price ${batchId}` }, [batchId])
   if (plan.outcome === 'failed') {
-    tell(batchId, 'failed')
+    tell(batchId, 'failed', progress)
     return undefined
   }
   if (plan.outcome === 'cancelled') return 'cancelled'
   tellModel(plan.model)
-  const progress = { total: plan.total, completed: 0, failed: plan.failed }
+  progress.total = plan.total
+  progress.failed = plan.failed
+  tell(batchId, 'in_progress', progress)
   await inOrder(plan.chunkCount, index => runChunk(batchId, index, plan.chunkCount, progress))
   return 'completed'
 }
@@ -106,7 +109,7 @@ async function runChunk(batchId: string, index: number, chunkCount: number, prog
   tell(batchId, 'in_progress', progress)
 }
 
-function tell(batchId: string, phase: string, progress: Progress = { total: 0, completed: 0, failed: 0 }): void {
+function tell(batchId: string, phase: string, progress: Progress): void {
   tellPhase(phase, progressDetails(batchId, phase, progress))
 }
 

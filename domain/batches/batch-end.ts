@@ -9,7 +9,7 @@ import { endJob, touchJob } from '../jobs/jobs.service.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import { releaseHold } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
-import { endingOf, errorLine, isTerminal, UNRUN_ERROR, type BatchEnding } from './batch.rules.ts'
+import { endingOf, errorLine, isTerminal, UNRUN_ERROR, type BatchEnded, type BatchEnding } from './batch.rules.ts'
 import type { BatchStatus } from './batch.schema.ts'
 import { selectBatchOfJob, setEnded, recount, setFinalizing, type BatchRow } from './batch.sql.ts'
 import { closeUnfinishedRows, hasUnfinishedRows, selectFinishedRows } from './row.sql.ts'
@@ -32,9 +32,9 @@ export async function finalizeBatch(
   batchId: string,
   workEnded: BatchEnding,
   reason?: string,
-): Promise<BatchEnding> {
+): Promise<BatchEnded> {
   const before = await selectBatchOfJob(deps.db, batchId)
-  if (isTerminal(before.status)) return before.status
+  if (isTerminal(before.status)) return ended(before, before.status)
   const ending = await inTransaction(deps.db, tx => closeRows(tx, job.run, batchId, workEnded))
   const batch = await selectBatchOfJob(deps.db, batchId)
   const outputFile = await assemble(deps, job, batch, 'completed')
@@ -42,8 +42,15 @@ export async function finalizeBatch(
   await inTransaction(deps.db, tx =>
     endBatch(tx, job.run, batch, { status: ending, outputFile, errorFile, lastError: reason ?? null }),
   )
-  return ending
+  return ended(batch, ending)
 }
+
+const ended = (batch: BatchRow, ending: BatchEnding): BatchEnded => ({
+  ending,
+  total: batch.rows_total,
+  completed: batch.rows_completed,
+  failed: batch.rows_failed,
+})
 
 /** Ends a batch whose workflow is gone: what was done is given out, as with any other end. */
 export async function endLostBatch(deps: Deps, run: JobRun, loss: JobLoss): Promise<void> {

@@ -85,6 +85,11 @@ export interface Progress {
   failed: number
 }
 
+/** What became of a batch. */
+export interface BatchEnded extends Progress {
+  ending: BatchEnding
+}
+
 const BAR_CELLS = 30
 
 /** What operators see on the workflow, in Markdown. */

@@ -1,0 +1,67 @@
+import { hostname } from 'node:os'
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from '@jest/globals'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import { chatRow, startBatch, untilBatch, untilEnded } from '../support/batches.ts'
+import type { ApiClient } from '../support/client.ts'
+import { testDatabase } from '../support/database.ts'
+import { fakePrompt, waitForCalls } from '../support/fake-upstream.ts'
+import { testStack } from '../support/stack.ts'
+import { temporalClient } from '../support/temporal.ts'
+import { newTenant } from '../support/tenants.ts'
+
+// Records the histories that replay.test.ts replays, over those of before:
+//   npm test -- --testMatch '**/histories/record.ts'
+// Do so when a workflow has changed on purpose and no job of the version before can be running any more; else the
+// change belongs behind `patched()`.
+
+const db = testDatabase()
+const temporal = temporalClient()
+
+const STORIES: Record<string, (api: ApiClient, group: string) => Promise<string>> = {
+  'batch-completed': async api => {
+    // More chunks than run at once, and rows of both outcomes.
+    const rows = Array.from({ length: 1_200 }, (_, index) =>
+      chatRow(`r${index}`, 'hello', index % 100 === 0 ? { stream: true } : {}),
+    )
+    return startBatch(api, rows)
+  },
+  'batch-cancelled': async (api, group) => {
+    const rows = Array.from({ length: 600 }, (_, index) => chatRow(`r${index}`, fakePrompt({ group, delayMs: 500 })))
+    const id = await startBatch(api, rows)
+    await waitForCalls(testStack().upstreamUrl, group, 1)
+    await untilBatch(api, id, batch => batch.request_counts.completed > 0)
+    await api.post(`/batches/${id}/cancel`)
+    return id
+  },
+  'batch-expired': (api, group) =>
+    startBatch(api, [chatRow('a', 'hello'), chatRow('b', fakePrompt({ group, delayMs: 8_000 }))], {
+      completion_window: '2s',
+    }),
+  'batch-failed': api => startBatch(api, 'no line of this is JSON\n'),
+}
+
+describe('records the history of a', () => {
+  test.each(Object.entries(STORIES))('%s', async (name, story) => {
+    const { api, userId } = await newTenant(db)
+    const id = await story(api, `record-${userId}`)
+    const { status } = await untilEnded(api, id)
+    expect(`batch-${status}`).toBe(name)
+    const handle = temporal.workflow.getHandle(`${id}.1`)
+    await handle.result().catch(() => undefined)
+    const text = neutral(historyToJSON(await handle.fetchHistory()))
+    expect(text).not.toContain(hostname())
+    await writeFile(fileURLToPath(new URL(`./${name}.json`, import.meta.url)), `${text}\n`)
+  })
+})
+
+/** Without the names of the processes and the places of the files that took part; replay needs neither. */
+function neutral(historyJson: string): string {
+  const without: Record<string, string> = { identity: 'worker', stackTrace: '' }
+  return JSON.stringify(
+    JSON.parse(historyJson),
+    (key, value: unknown) => (typeof value === 'string' ? (without[key] ?? value) : value),
+    2,
+  )
+}

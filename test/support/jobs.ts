@@ -1,0 +1,125 @@
+import { afterAll, beforeAll } from '@jest/globals'
+import { startJob } from '../../domain/jobs/jobs.service.ts'
+import { JOB_COMMANDS, type JobRow } from '../../domain/jobs/jobs.sql.ts'
+import { newId } from '../../domain/ids.ts'
+import { createUser } from '../../domain/tenancy/tenancy.service.ts'
+import { createLog } from '../../infra/log.ts'
+import { inTransaction, openDatabase, type Database } from '../../infra/postgres/database.ts'
+import { openListener, type Listener } from '../../infra/postgres/listener.ts'
+import { migrate } from '../../infra/postgres/migrate.ts'
+import type { WorkflowClient, WorkflowState } from '../../infra/temporal/workflow-client.ts'
+import { createDatabase } from '../cli/own-database.ts'
+
+export const silentLog = createLog('test', 'silent')
+
+/** Nobody polls it: workflows started on it stay as they are. */
+export const QUIET_QUEUE = 'nobody-polls-this'
+
+export interface JobBench {
+  db: Database
+  listener: Listener
+  log: typeof silentLog
+  /** A committed job with its start command; gives its id. */
+  newJob(): Promise<string>
+  job(id: string): Promise<JobRow>
+  commands(id: string): Promise<CommandState[]>
+  /** Makes the job look untouched for so long. */
+  untouchedFor(id: string, seconds: number): Promise<void>
+}
+
+interface CommandState {
+  command: string
+  run: number
+  delivered: boolean
+  attempts: number
+  last_error: string | null
+}
+
+/** A database of its own, where no worker carries commands or reconciles jobs but the test's. */
+export function jobBench(): JobBench {
+  const bench = {} as JobBench
+  const ends: (() => Promise<void>)[] = []
+  beforeAll(async () => {
+    const own = await createDatabase()
+    await migrate(own.url)
+    const db = openDatabase({ url: own.url, poolSize: 6, applicationName: 'ipop-test-jobs' })
+    const listener = await openListener(own.url, [JOB_COMMANDS], silentLog)
+    ends.push(
+      () => listener.close(),
+      () => db.close(),
+      () => own.drop(),
+    )
+    Object.assign(bench, { db, listener, log: silentLog, ...jobsIn(db) })
+  })
+  afterAll(async () => {
+    for (const end of ends) await end()
+  })
+  return bench
+}
+
+const jobsIn = (db: Database) => ({
+  newJob: async () => {
+    const user = await createUser({ db }, 'test')
+    const resourceId = newId('batch')
+    await inTransaction(db, tx =>
+      startJob(tx, {
+        kind: 'batch',
+        resourceId,
+        owner: { userId: user.id, projectId: null },
+        workflow: 'batch',
+        taskQueue: QUIET_QUEUE,
+        input: { batchId: resourceId, deadlineAt: new Date().toISOString() },
+        summary: 'a job of a test',
+        fileIds: [],
+      }),
+    )
+    return resourceId
+  },
+  job: async (id: string) => {
+    const { rows } = await db.query<JobRow>('SELECT * FROM jobs WHERE resource_id = $1', [id])
+    if (rows[0] === undefined) throw new Error(`no job ${id}`)
+    return rows[0]
+  },
+  commands: async (id: string) =>
+    (
+      await db.query<CommandState>(
+        `SELECT command, run, delivered_at IS NOT NULL AS delivered, attempts, last_error FROM job_commands
+         WHERE resource_id = $1 ORDER BY id`,
+        [id],
+      )
+    ).rows,
+  untouchedFor: async (id: string, seconds: number) => {
+    await db.query(`UPDATE jobs SET touched_at = now() - $2::integer * interval '1 s' WHERE resource_id = $1`, [
+      id,
+      seconds,
+    ])
+  },
+})
+
+export interface ScriptedWorkflows extends WorkflowClient {
+  /** Every call in its order: `start batch_….1`. */
+  calls: string[]
+}
+
+/** A Temporal that does as told and remembers what it was asked. */
+export function scriptedWorkflows(script: {
+  /** Before a call is answered: wait, or throw. */
+  onCall?: (call: string) => Promise<void>
+  states?: Record<string, WorkflowState>
+}): ScriptedWorkflows {
+  const calls: string[] = []
+  const answer = async (call: string) => {
+    calls.push(call)
+    await script.onCall?.(call)
+  }
+  return {
+    calls,
+    start: ({ workflowId }) => answer(`start ${workflowId}`),
+    cancel: workflowId => answer(`cancel ${workflowId}`),
+    signal: workflowId => answer(`signal ${workflowId}`),
+    describe: async workflowId => {
+      await answer(`describe ${workflowId}`)
+      return script.states?.[workflowId] ?? 'running'
+    },
+  }
+}
