@@ -13,7 +13,7 @@ import { createDatabase } from '../cli/own-database.ts'
 export const silentLog = createLog('test', 'silent')
 
 /** Nobody polls it: workflows started on it stay as they are. */
-export const QUIET_QUEUE = 'nobody-polls-this'
+const QUIET_QUEUE = 'nobody-polls-this'
 
 export interface JobBench {
   db: Database
