@@ -6,6 +6,7 @@ import { isId, newId } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { availableNanos, requireAccount } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
+import { listPage } from '../pages.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
@@ -93,14 +94,7 @@ export async function listBatches(deps: Deps, caller: Caller, query: ListBatches
     throw badRequest('`after` must be the id of a batch.', 'after')
   const limit = query.limit ?? DEFAULT_PAGE
   const rows = await selectBatches(deps.db, caller.owner, { after: query.after, limit: limit + 1 })
-  const data = rows.slice(0, limit).map(batchView)
-  return {
-    object: 'list',
-    data,
-    has_more: rows.length > limit,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-  }
+  return listPage(rows, limit, batchView)
 }
 
 /** The batch with a page of its rows. Errors: 404. */

@@ -11,7 +11,7 @@ import { embeddingsView, estimatedEmbeddingTokens } from '../embeddings/embeddin
 import { DomainError } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import type { Pauses } from '../routing/pauses.ts'
-import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import { outputLine } from './batch.rules.ts'
 import type { BatchRow } from './batch.sql.ts'
 import { parseLine, parseRow, type ParsedRow } from './row.rules.ts'
@@ -29,14 +29,16 @@ export interface TakenRow {
 /** Waits without holding a place that another row could use. Rejects where the row must not go on after it. */
 export type WhileAway = (wait: () => Promise<void>) => Promise<void>
 
+/** Answers that an upstream failed with; an upstream that does not answer at all is waited for. */
 const MOST_TRIES = 5
+const OUTAGE_PATIENCE_MS = 2 * 60_000
 const FIRST_RETRY_MS = 500
-const LONGEST_RETRY_MS = 15_000
+const LONGEST_RETRY_MS = 5_000
 const DEFAULT_PAUSE_SECONDS = 5
 
 /**
- * Runs one row to its end: transient failures are tried again, a model at its limit is waited for (the batch's
- * deadline ends that). Errors: DomainError where the row has failed; the signal's reason where it was stopped.
+ * Runs one row to its end: transient failures are tried again, an upstream that is away is waited for a while, and
+ * a model at its limit until the batch's deadline. Errors: DomainError where the row has failed; the signal's reason where it was stopped.
  */
 export async function runRow(
   deps: RowRunDeps,
@@ -118,7 +120,8 @@ function replyBody(batch: BatchRow, { model }: ParsedRow, call: CallRecord, repl
 
 async function callPatiently(deps: RowRunDeps, call: RoutedCall, whileAway: WhileAway): Promise<Answer> {
   const modelId = call.model.id
-  for (let tries = 1; ;) {
+  let failedSinceMs: number | undefined
+  for (let tries = 1, retryMs = FIRST_RETRY_MS; ;) {
     while (deps.pauses.isPaused(modelId)) await whileAway(() => deps.pauses.wait(modelId, call.signal))
     try {
       return await callForJson(deps, call)
@@ -128,10 +131,12 @@ async function callPatiently(deps: RowRunDeps, call: RoutedCall, whileAway: Whil
         deps.pauses.pause(modelId, error.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS)
         continue
       }
-      if (tries === MOST_TRIES) throw error
-      const retryMs = Math.min(FIRST_RETRY_MS * 2 ** tries, LONGEST_RETRY_MS)
+      failedSinceMs ??= Date.now()
+      const isAway = error.type === UPSTREAM_UNREACHABLE && Date.now() - failedSinceMs < OUTAGE_PATIENCE_MS
+      if (tries >= MOST_TRIES && !isAway) throw error
+      tries += isAway ? 0 : 1
+      retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)
       await whileAway(() => delay(retryMs, undefined, { signal: call.signal }))
-      tries += 1
     }
   }
 }

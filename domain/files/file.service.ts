@@ -5,6 +5,7 @@ import { inTransaction, type Database, type Queryable, type Transaction } from '
 import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
 import { isId, newId } from '../ids.ts'
 import { openJobReading } from '../jobs/jobs.service.ts'
+import { listPage } from '../pages.rules.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import type { FileList, FileObject, ListFilesQuery } from './file.schema.ts'
 import {
@@ -100,14 +101,7 @@ export async function listFiles(deps: Deps, caller: Caller, query: ListFilesQuer
     after: query.after,
     limit: limit + 1,
   })
-  const data = rows.slice(0, limit).map(fileView)
-  return {
-    object: 'list',
-    data,
-    has_more: rows.length > limit,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-  }
+  return listPage(rows, limit, fileView)
 }
 
 /** Errors: 404. */

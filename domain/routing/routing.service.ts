@@ -8,7 +8,7 @@ import {
 } from '../../infra/upstreams/upstream.ts'
 import type { Catalog, Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
-import { DomainError, rateLimited, serviceUnavailable } from '../errors.ts'
+import { DomainError, rateLimited } from '../errors.ts'
 import type { KeyRules } from '../tenancy/tenancy.rules.ts'
 import type { Breakers } from './breakers.ts'
 
@@ -116,11 +116,20 @@ function rejectedByUpstream(failure: UpstreamFailure): DomainError {
   return new DomainError(400, 'bad_request', detail, { type: 'rejected_by_model' })
 }
 
+/** The error type where every upstream is away: no connection, one that broke, or a circuit that is open. */
+export const UPSTREAM_UNREACHABLE = 'upstream_unreachable'
+
+const isAway = ({ kind, status }: UpstreamFailure): boolean => kind === 'unavailable' && status === undefined
+
 function noneAnswered(failures: UpstreamFailure[]): DomainError {
   const waits = failures.flatMap(failure => failure.retryAfterSeconds ?? [])
   const retryAfterSeconds = waits.length > 0 ? Math.min(...waits) : 5
   if (failures.length > 0 && failures.every(failure => failure.kind === 'rate_limited')) {
     return rateLimited('The model is at its limit right now.', retryAfterSeconds)
   }
-  return serviceUnavailable('The model could not be reached right now.', retryAfterSeconds)
+  const type = failures.every(isAway) ? UPSTREAM_UNREACHABLE : 'service_unavailable'
+  return new DomainError(503, 'service_unavailable', 'The model could not be reached right now.', {
+    type,
+    retryAfterSeconds,
+  })
 }

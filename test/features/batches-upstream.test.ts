@@ -81,6 +81,17 @@ describe('a transient failure', () => {
   })
 })
 
+describe('an upstream that is away', () => {
+  test('is waited for, however often it gave no answer', async () => {
+    const { api, userId } = await newTenant(db)
+    const id = `away-${userId}`
+    const rows = rowsOf(1, { id, failTimes: 6, cut: true }, 'test/away')
+    const batch = await untilEnded(api, await startBatch(api, rows), 60_000)
+    expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: 1, failed: 0 } })
+    expect(await fakeCalls(upstreamUrl, id)).toHaveLength(7)
+  })
+})
+
 describe('many rows', () => {
   test("of one tenant do not hold up another's few", async () => {
     const [many, few] = [await newTenant(db), await newTenant(db)]

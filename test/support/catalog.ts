@@ -37,7 +37,7 @@ const MODELS: Entry[] = [
     price: { input: 0.02, cached_input: 0.02, output: 0 },
   }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
-  ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing'].map(name => entry(`test/${name}`)),
+  ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing', 'away'].map(name => entry(`test/${name}`)),
 ]
 
 /** Writes the run's CATALOG_FILE: two upstreams, which are both the fake one. */

@@ -33,6 +33,7 @@ function failureOf({ script, earlierCalls }: Performance): number | undefined {
 }
 
 function fail({ script, response }: Performance, status: number): void {
+  if (script.cut) return void response.destroy()
   if (script.retryAfter !== undefined) response.setHeader('retry-after', String(script.retryAfter))
   sendJson(response, status, JSON.stringify(errorBody(script, status)))
 }

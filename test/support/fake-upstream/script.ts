@@ -24,6 +24,8 @@ export interface FakeScript {
   retryAfter?: number
   /** Fail only the first so many calls of this id. */
   failTimes?: number
+  /** Fail by cutting the connection, without an answer. */
+  cut?: boolean
   /** Never answer. */
   hang?: boolean
   /** Send so many text chunks (in a plain reply: half the body), then stay silent. */
