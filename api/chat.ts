@@ -1,4 +1,6 @@
 import { ChatCompletionRequest, ChatCompletionResponse } from '../domain/chat/chat.schema.ts'
+import { chatEvents } from '../domain/chat/chat-stream.ts'
+import { wantsUsageChunk } from '../domain/chat/chat.rules.ts'
 import { completeChat, streamChat, type ChatRequest } from '../domain/chat/chat.service.ts'
 import { EventStream, Reply, streamRoute } from './http/route.ts'
 
@@ -19,10 +21,10 @@ export const chatRoutes = [
     reply: ChatCompletionResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
     handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
-      const chat: ChatRequest = { requestId, caller, request: body, signal, annotate }
+      const chat: ChatRequest = { requestId, caller, surface: 'chat', request: body, signal, annotate }
       if (body.stream === true) {
-        const { events, sandbox } = await streamChat(deps, chat)
-        return new EventStream(events, sandbox ? SANDBOX_HEADER : {})
+        const { parts, sandbox } = await streamChat(deps, chat)
+        return new EventStream(chatEvents(parts, wantsUsageChunk(body)), sandbox ? SANDBOX_HEADER : {})
       }
       const { reply, sandbox } = await completeChat(deps, chat)
       return new Reply(reply, { headers: sandbox ? SANDBOX_HEADER : {} })

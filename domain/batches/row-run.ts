@@ -11,7 +11,13 @@ import { embeddingsView, estimatedEmbeddingTokens } from '../embeddings/embeddin
 import { DomainError } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import type { Pauses } from '../routing/pauses.ts'
-import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import {
+  allowedRoutes,
+  callForJson,
+  UPSTREAM_UNREACHABLE,
+  type RoutedCall,
+  type RoutingDeps,
+} from '../routing/routing.service.ts'
 import { outputLine } from './batch.rules.ts'
 import type { BatchRow } from './batch.sql.ts'
 import { parseLine, parseRow, type ParsedRow } from './row.rules.ts'
@@ -50,7 +56,7 @@ export async function runRow(
   const context = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
   const parsed = parseRow(parseLine(row.line), context)
   const startedAt = new Date()
-  const answer = await callPatiently(deps, routedCall(batch, parsed, row.requestId, signal), whileAway)
+  const answer = await callPatiently(deps, routedCall(deps, batch, parsed, row.requestId, signal), whileAway)
   const call = callRecord(batch, parsed, row.requestId, startedAt, answer)
   return { line: outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json)), call }
 }
@@ -58,6 +64,7 @@ export async function runRow(
 type Answer = Awaited<ReturnType<typeof callForJson>>
 
 const routedCall = (
+  deps: RowRunDeps,
   batch: BatchRow,
   { body, model }: ParsedRow,
   requestId: string,
@@ -65,7 +72,7 @@ const routedCall = (
 ): RoutedCall => ({
   requestId,
   model,
-  rules: batch.key_rules,
+  routes: allowedRoutes(deps.catalog, model, batch.key_rules),
   signal,
   ...(batch.endpoint === 'embeddings'
     ? { path: '/embeddings', body: withoutModel(body) }
@@ -87,6 +94,9 @@ function callRecord(
     surface: 'batch',
     resourceId: batch.id,
     model: parsed.model.id,
+    requestedModel: null,
+    metadata: metadataOf(parsed.body),
+    replayOf: null,
     upstream: answer.route.upstream.id,
     upstreamModel: answer.route.model,
     status: 'completed',
@@ -96,6 +106,8 @@ function callRecord(
     usageSource: source,
     costNanos: priceOfCall(parsed.model.price, usage, 'batch'),
     providerBilled: false,
+    credentialId: null,
+    cacheHit: false,
     fallbackCount: answer.fallbackCount,
     durationMs: Date.now() - startedAt.getTime(),
     firstTokenMs: null,
@@ -156,6 +168,10 @@ function usageOf(
   const encoding = model.tokenizer ?? 'o200k_base'
   const input = countChatTokens(request.messages, request.tools ?? [], encoding)
   return { usage: { input, output: countTextTokens(textOfChoices(reply, 'message'), encoding) }, source: 'counted' }
+}
+
+function metadataOf({ metadata }: Record<string, unknown>): Record<string, unknown> | null {
+  return typeof metadata === 'object' ? (metadata as Record<string, unknown> | null) : null
 }
 
 function withoutModel({ model: _model, ...rest }: Record<string, unknown>): Record<string, unknown> {

@@ -1,6 +1,10 @@
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 
+export const CALL_SURFACES = ['chat', 'batch', 'embeddings', 'responses', 'images', 'replay'] as const
+/** Through which operation a call came. */
+export type CallSurface = (typeof CALL_SURFACES)[number]
+
 export type CallStatus = 'completed' | 'failed' | 'canceled'
 export type UsageSource = 'upstream' | 'counted' | 'none'
 
@@ -17,10 +21,16 @@ export interface CallRecord {
   id: string
   owner: Owner
   keyId: string
-  surface: 'chat' | 'batch'
+  surface: CallSurface
   /** The job the call is part of; its hold pays first. */
   resourceId: string | null
   model: string
+  /** The id that the client asked for, where it is another name of the model. */
+  requestedModel: string | null
+  /** As the client gave it. */
+  metadata: Record<string, unknown> | null
+  /** The earlier request that this one repeats. */
+  replayOf: string | null
   upstream: string | null
   upstreamModel: string | null
   status: CallStatus
@@ -29,7 +39,10 @@ export interface CallRecord {
   usage: TokenUsage
   usageSource: UsageSource
   costNanos: Nanos
+  /** Whether the provider billed the caller's own account, by `credentialId`. */
   providerBilled: boolean
+  credentialId: string | null
+  cacheHit: boolean
   fallbackCount: number
   durationMs: number
   firstTokenMs: number | null

@@ -59,11 +59,17 @@ const wireCall = (call: CallRecord) => ({
   duration_ms: call.durationMs,
   first_token_ms: call.firstTokenMs,
   created_at: call.createdAt.toISOString(),
+  requested_model: call.requestedModel,
+  metadata: call.metadata,
+  replay_of: call.replayOf,
+  credential_id: call.credentialId,
+  cache_hit: call.cacheHit,
 })
 
 const COLUMNS = `id, user_id, project_id, api_key_id, surface, resource_id, model, upstream, upstream_model, status,
   error_code, streamed, tokens_in, tokens_out, cached_tokens, reasoning_tokens, usage_source, cost_nanos,
-  provider_billed, fallback_count, duration_ms, first_token_ms, created_at`
+  provider_billed, fallback_count, duration_ms, first_token_ms, created_at, requested_model, metadata, replay_of,
+  credential_id, cache_hit`
 
 const INSERT_CALLS = `
 WITH given AS (
@@ -71,7 +77,8 @@ WITH given AS (
     id uuid, user_id text, project_id text, api_key_id text, surface text, resource_id text, model text, upstream text,
     upstream_model text, status text, error_code text, streamed boolean, tokens_in integer, tokens_out integer,
     cached_tokens integer, reasoning_tokens integer, usage_source text, cost_nanos bigint, provider_billed boolean,
-    fallback_count integer, duration_ms integer, first_token_ms integer, created_at timestamptz)
+    fallback_count integer, duration_ms integer, first_token_ms integer, created_at timestamptz,
+    requested_model text, metadata jsonb, replay_of uuid, credential_id text, cache_hit boolean)
 ), inserted AS (
   INSERT INTO inference_requests (${COLUMNS}) SELECT ${COLUMNS} FROM given ON CONFLICT (id) DO NOTHING RETURNING id
 ), fresh AS (

@@ -1,35 +1,47 @@
 import { failureInBody } from '../../infra/upstreams/failures.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { DomainError } from '../errors.ts'
 import type { ChatCall } from './chat-call.ts'
-import { chunkView, closingChunk } from './reply.rules.ts'
-import { usageView } from './usage.rules.ts'
+import type { IpopMetadata, Usage } from './chat.schema.ts'
+import { chunkView, closingChunk, type ReplyHead } from './reply.rules.ts'
 
 export const DONE = '[DONE]'
 
+/** A stream's chunk in its closed form, or its end, which comes once the call is recorded and billed. */
+export type ChatPart =
+  { kind: 'chunk'; chunk: Record<string, unknown> } | { kind: 'end'; head: ReplyHead; usage: Usage; ipop: IpopMetadata }
+
 /**
- * The upstream's chunks in their closed form, then `[DONE]` once the call is recorded. A failure ends it with an
- * error event instead, never with `[DONE]`. Leaving it early ends the call as canceled.
+ * The upstream's chunks in their closed form, then the end. Rejects where the reply broke off: with UpstreamFailure
+ * `aborted` where the client went away, else with a DomainError. Leaving it early ends the call as canceled.
  */
-export async function* chatChunks(
-  call: ChatCall,
-  events: AsyncIterable<string>,
-  withUsage: boolean,
-): AsyncGenerator<string> {
+export async function* chatParts(call: ChatCall, events: AsyncIterable<string>): AsyncGenerator<ChatPart, void> {
   try {
     for await (const data of events) {
-      const chunk = parseChunk(data)
-      call.sawChunk(chunk)
-      const view = chunkView(call.head, chunk)
-      if (view !== undefined) yield JSON.stringify(view)
+      const received = parseChunk(data)
+      call.sawChunk(received)
+      const chunk = chunkView(call.head, received)
+      if (chunk !== undefined) yield { kind: 'chunk', chunk }
     }
-    const { usage, ipop } = await call.complete()
-    if (withUsage) yield JSON.stringify(closingChunk(call.head, usageView(usage), ipop))
-    yield DONE
+    yield { kind: 'end', head: call.head, ...(await call.complete()) }
   } catch (error) {
     await call.fail(error)
-    if (!isAborted(error)) yield errorEvent()
+    throw isAborted(error) ? error : brokenOff(error)
   } finally {
     await call.fail(new UpstreamFailure('aborted', 'the reader left'))
+  }
+}
+
+/** The parts as the data of OpenAI's events. A failure ends it with an error event instead, never with `[DONE]`. */
+export async function* chatEvents(parts: AsyncIterable<ChatPart>, withUsage: boolean): AsyncGenerator<string, void> {
+  try {
+    for await (const part of parts) {
+      if (part.kind === 'chunk') yield JSON.stringify(part.chunk)
+      else if (withUsage) yield JSON.stringify(closingChunk(part.head, part.usage, part.ipop))
+    }
+    yield DONE
+  } catch (error) {
+    if (!isAborted(error)) yield errorEvent(error)
   }
 }
 
@@ -48,12 +60,13 @@ function parseChunk(data: string): Record<string, unknown> {
 
 const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
 
-const errorEvent = (): string =>
-  JSON.stringify({
-    error: {
-      message: 'The reply broke off: what came so far is not complete. Try again.',
-      type: 'upstream_error',
-      code: 'service_unavailable',
-      param: null,
-    },
+const brokenOff = (cause: unknown): DomainError =>
+  new DomainError(503, 'service_unavailable', 'The reply broke off: what came so far is not complete. Try again.', {
+    type: 'upstream_error',
+    cause,
   })
+
+function errorEvent(error: unknown): string {
+  const { message, type, code } = error instanceof DomainError ? error : brokenOff(error)
+  return JSON.stringify({ error: { message, type, code, param: null } })
+}

@@ -1,7 +1,7 @@
-import type { RecordCall } from '../calls/call.service.ts'
+import { admitCall, type CallDeps, type CallFacts } from '../calls/model-call.ts'
+import type { CallSurface } from '../calls/call.rules.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
-import type { Balances } from '../ledger/balances.ts'
 import {
   allowedRoutes,
   callForEvents,
@@ -10,30 +10,28 @@ import {
   type RoutingDeps,
 } from '../routing/routing.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
-import { ChatCall, type CallFacts } from './chat-call.ts'
+import { ChatCall } from './chat-call.ts'
 import {
   contextTooLong,
   estimatedInputTokens,
   mostOutputTokens,
   requireChatRequest,
   upstreamBody,
-  wantsUsageChunk,
 } from './chat.rules.ts'
 import type { ChatCompletionRequest, ChatCompletionResponse } from './chat.schema.ts'
-import { chatChunks } from './chat-stream.ts'
+import { chatParts, type ChatPart } from './chat-stream.ts'
 import { certainlyTooLong } from './context-window.ts'
 import { completionView } from './reply.rules.ts'
-import { usageView } from './usage.rules.ts'
 
-export interface ChatDeps extends RoutingDeps {
-  balances: Balances
-  recordCall: RecordCall
-}
+export interface ChatDeps extends RoutingDeps, CallDeps {}
 
 export interface ChatRequest {
   requestId: string
   caller: Caller
+  surface: CallSurface
   request: ChatCompletionRequest
+  /** The earlier request that this one repeats. */
+  replayOf?: string
   /** Aborts when the client goes away. */
   signal: AbortSignal
   /** Told the figures of the call when it ends. */
@@ -56,10 +54,10 @@ export async function completeChat(
   const { call, routed } = await admit(deps, chat)
   try {
     const { json, route, fallbackCount, headers } = await callForJson(deps, routed)
-    call.answeredBy(route, fallbackCount)
+    call.call.answeredBy(route, fallbackCount)
     call.sawReply(json)
     const { usage, ipop } = await call.complete()
-    return { reply: completionView(call.head, json, usageView(usage), ipop), sandbox: isSandbox(headers) }
+    return { reply: completionView(call.head, json, usage, ipop), sandbox: isSandbox(headers) }
   } catch (error) {
     await call.fail(error)
     throw error
@@ -67,18 +65,18 @@ export async function completeChat(
 }
 
 /**
- * The same as a stream of chunks. Resolves at the upstream's first event: until then every error is a plain reply,
+ * The same as a stream of parts. Resolves at the upstream's first event: until then every error is a plain reply,
  * and routes can still be changed.
  */
 export async function streamChat(
   deps: ChatDeps,
   chat: ChatRequest,
-): Promise<Origin & { events: AsyncIterable<string> }> {
+): Promise<Origin & { parts: AsyncIterable<ChatPart> }> {
   const { call, routed } = await admit(deps, chat)
   try {
     const { events, route, fallbackCount, headers } = await callForEvents(deps, routed)
-    call.answeredBy(route, fallbackCount)
-    return { events: chatChunks(call, events, wantsUsageChunk(chat.request)), sandbox: isSandbox(headers) }
+    call.call.answeredBy(route, fallbackCount)
+    return { parts: chatParts(call, events), sandbox: isSandbox(headers) }
   } catch (error) {
     await call.fail(error)
     throw error
@@ -92,21 +90,31 @@ async function admit(deps: ChatDeps, chat: ChatRequest): Promise<{ call: ChatCal
   const { caller, request, requestId, signal } = chat
   const model = requireUsableModel(deps.catalog, request.model, caller.rules)
   requireChatRequest(request, model)
-  allowedRoutes(deps.catalog, model, caller.rules)
+  const routes = allowedRoutes(deps.catalog, model, caller.rules)
   const worstCase = { input: estimatedInputTokens(request), output: mostOutputTokens(request, model) }
-  const reservation = await deps.balances.reserve(caller.owner.userId, priceOfCall(model.price, worstCase, 'standard'))
+  const call = await admitCall(
+    deps,
+    {
+      requestId,
+      caller,
+      model,
+      surface: chat.surface,
+      requestedModel: request.model,
+      metadata: request.metadata ?? null,
+      streamed: request.stream === true,
+      replayOf: chat.replayOf,
+      annotate: facts => chat.annotate(facts),
+    },
+    priceOfCall(model.price, worstCase, 'standard'),
+  )
   // After the credit: counting a very long text takes its time.
   const tooLong = certainlyTooLong(request, model)
   if (tooLong !== undefined) {
-    reservation.release()
+    call.release()
     throw contextTooLong(model, tooLong)
   }
-  const call = new ChatCall(
-    { ...deps, annotate: facts => chat.annotate(facts) },
-    { requestId, caller, model, request, reservation },
-  )
   return {
-    call,
-    routed: { requestId, model, rules: caller.rules, path: '/chat/completions', body: upstreamBody(request), signal },
+    call: new ChatCall(call, request),
+    routed: { requestId, model, routes, path: '/chat/completions', body: upstreamBody(request), signal },
   }
 }

@@ -22,7 +22,8 @@ export interface RoutingDeps {
 export interface RoutedCall {
   requestId: string
   model: CatalogEntry
-  rules: KeyRules
+  /** In the order in which they are tried. */
+  routes: readonly Route[]
   path: UpstreamPath
   /** The request for the upstream, but for its `model`. */
   body: Record<string, unknown>
@@ -54,7 +55,7 @@ async function firstThatAnswers<Reply extends object>(
   send: (route: Route, body: Record<string, unknown>) => Promise<Reply>,
 ): Promise<Routed<Reply>> {
   const failures: UpstreamFailure[] = []
-  for (const route of allowedRoutes(deps.catalog, call.model, call.rules)) {
+  for (const route of call.routes) {
     try {
       const reply = await deps.breakers.run(route, () => send(route, { ...call.body, model: route.model }))
       return { ...reply, route, fallbackCount: failures.length }

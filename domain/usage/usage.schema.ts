@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { CALL_SURFACES } from '../calls/call.rules.ts'
 import { faces, Limit, Timestamp } from '../schemas.schema.ts'
 
 const nullableCount = () => Type.Optional(Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum: 0 }))
@@ -44,7 +45,7 @@ const filters = {
   from: Type.Optional(Time('Only calls from this time on, ISO 8601')),
   to: Type.Optional(Time('Only calls before this time, ISO 8601')),
   model: Type.Optional(Text('Only calls of this public model id')),
-  surface: Type.Optional(Type.Enum(['chat', 'batch'], { description: 'Only calls that came this way' })),
+  surface: Type.Optional(Type.Enum([...CALL_SURFACES], { description: 'Only calls that came this way' })),
   api_key_id: Type.Optional(Text('Only calls of this API key')),
 }
 

@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import type { ChatCall } from '../../../domain/chat/chat-call.ts'
-import { chatChunks, DONE } from '../../../domain/chat/chat-stream.ts'
+import { chatEvents, chatParts, DONE } from '../../../domain/chat/chat-stream.ts'
 import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
 import { deferred, settled } from '../fixtures.ts'
+
+const chatChunks = (call: ChatCall, events: AsyncIterable<string>, withUsage: boolean) =>
+  chatEvents(chatParts(call, events), withUsage)
 
 const ipop = { request_id: 'r', latency_ms: 1, cost_usd: 0, cache_hit: false }
 
@@ -18,7 +21,7 @@ function recorded(complete: () => Promise<void> = () => Promise.resolve()) {
       seen.push('completing')
       await complete()
       seen.push('completed')
-      return { usage: { input: 1, output: 2 }, ipop }
+      return { usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }, ipop }
     },
     fail: async (error: unknown) => {
       if (ended) return

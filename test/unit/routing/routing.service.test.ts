@@ -37,7 +37,7 @@ function routing(routes: Route[], answers: Record<string, Answer>) {
   const call = {
     requestId: 'r1',
     model,
-    rules: anyRules,
+    routes,
     path: '/chat/completions' as const,
     body: { model: 'public', messages: ['a secret prompt'] },
     signal: new AbortController().signal,

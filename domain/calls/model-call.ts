@@ -1,0 +1,178 @@
+import type { Log } from '../../infra/log.ts'
+import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import type { Route } from '../catalog/catalog.ts'
+import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import { priceOfCall } from '../catalog/pricing.rules.ts'
+import type { IpopMetadata } from '../chat/chat.schema.ts'
+import { DomainError } from '../errors.ts'
+import type { Balances, Reservation } from '../ledger/balances.ts'
+import { usdNumber, type Nanos } from '../ledger/money.rules.ts'
+import type { Caller } from '../tenancy/tenancy.rules.ts'
+import type { CallStatus, CallSurface, TokenUsage, UsageSource } from './call.rules.ts'
+import type { RecordCall } from './call.service.ts'
+
+/** What the access line tells of a call. */
+export interface CallFacts {
+  model: string
+  tokensIn: number
+  tokensOut: number
+  costUsd: number
+}
+
+export interface CallDeps {
+  balances: Balances
+  recordCall: RecordCall
+  log: Log
+}
+
+/** A call as it is admitted. */
+export interface CallStart {
+  requestId: string
+  caller: Caller
+  model: CatalogEntry
+  surface: CallSurface
+  /** The id that was asked for. */
+  requestedModel: string
+  metadata: Record<string, unknown> | null
+  streamed: boolean
+  replayOf?: string | undefined
+  /** Told the figures of the call when it ends. */
+  annotate(facts: CallFacts): void
+}
+
+/** What a call has used, and its price where that is not by tokens. */
+export interface CallResult {
+  usage: TokenUsage
+  source: UsageSource
+  costNanos?: Nanos
+}
+
+const NOTHING: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
+
+/** Admits a call against the account's credit. Errors: 402. */
+export async function admitCall(deps: CallDeps, start: CallStart, worstCaseNanos: Nanos): Promise<ModelCall> {
+  const reservation = await deps.balances.reserve(start.caller.owner.userId, worstCaseNanos)
+  return new ModelCall(deps, start, reservation)
+}
+
+/**
+ * One model call from admission to its record, on any surface. Ending it records and bills it; a second end changes
+ * nothing.
+ */
+export class ModelCall {
+  readonly createdAt = new Date()
+  readonly start: CallStart
+  private readonly startedAtMs = performance.now()
+  private route: Route | undefined
+  private fallbackCount = 0
+  private firstTokenMs: number | null = null
+  private ended = false
+  private readonly deps: CallDeps
+  private readonly reservation: Reservation
+
+  constructor(deps: CallDeps, start: CallStart, reservation: Reservation) {
+    this.deps = deps
+    this.start = start
+    this.reservation = reservation
+  }
+
+  get isAnswered(): boolean {
+    return this.route !== undefined
+  }
+
+  answeredBy(route: Route, fallbackCount: number): void {
+    this.route = route
+    this.fallbackCount = fallbackCount
+  }
+
+  sawFirstToken(): void {
+    this.firstTokenMs ??= this.elapsedMs()
+  }
+
+  /** Gives back what it reserved, where it ends before an upstream was asked: nothing is recorded. */
+  release(): void {
+    this.ended = true
+    this.reservation.release()
+  }
+
+  /** Ends it as completed, durably. Errors: whatever kept it from being recorded. */
+  async complete(result: CallResult): Promise<IpopMetadata> {
+    const costNanos = await this.end('completed', null, result)
+    return this.metadata(usdNumber(costNanos))
+  }
+
+  /** Ends it as failed, or as canceled where the client went away; what was produced is billed. */
+  async fail(error: unknown, produced: () => CallResult = () => NOTHING): Promise<void> {
+    if (this.ended) return
+    const aborted = error instanceof UpstreamFailure && error.kind === 'aborted'
+    try {
+      await this.end(aborted ? 'canceled' : 'failed', aborted ? 'client_closed' : codeOf(error), produced())
+    } catch (recordError) {
+      this.deps.log.error({ requestId: this.start.requestId, err: recordError }, 'a failed call could not be recorded')
+    }
+  }
+
+  private async end(status: CallStatus, errorCode: string | null, result: CallResult): Promise<Nanos> {
+    this.ended = true
+    const { usage, source } = result
+    const { caller, model, requestId } = this.start
+    const costNanos = result.costNanos ?? priceOfCall(model.price, usage, 'standard')
+    this.start.annotate({
+      model: model.id,
+      tokensIn: usage.input,
+      tokensOut: usage.output,
+      costUsd: usdNumber(costNanos),
+    })
+    await this.deps.recordCall(
+      {
+        id: requestId,
+        owner: caller.owner,
+        keyId: caller.keyId,
+        surface: this.start.surface,
+        resourceId: null,
+        model: model.id,
+        requestedModel: this.start.requestedModel,
+        metadata: this.start.metadata,
+        replayOf: this.start.replayOf ?? null,
+        upstream: this.route?.upstream.id ?? null,
+        upstreamModel: this.route?.model ?? null,
+        status,
+        errorCode,
+        streamed: this.start.streamed,
+        usage,
+        usageSource: source,
+        costNanos,
+        providerBilled: false,
+        credentialId: null,
+        cacheHit: false,
+        fallbackCount: this.fallbackCount,
+        durationMs: this.elapsedMs(),
+        firstTokenMs: this.firstTokenMs,
+        createdAt: this.createdAt,
+      },
+      this.reservation,
+    )
+    return costNanos
+  }
+
+  private metadata(costUsd: number): IpopMetadata {
+    return {
+      request_id: this.start.requestId,
+      latency_ms: this.elapsedMs(),
+      cost_usd: costUsd,
+      cache_hit: false,
+      fallback_used: this.fallbackCount > 0,
+      fallback_count: this.fallbackCount,
+      route_class: this.route?.upstream.external === true ? 'external_capacity' : 'ipop_network',
+    }
+  }
+
+  private elapsedMs(): number {
+    return Math.round(performance.now() - this.startedAtMs)
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof DomainError) return error.type ?? error.code
+  return error instanceof UpstreamFailure ? `upstream_${error.kind}` : 'internal_error'
+}
