@@ -5,7 +5,7 @@ import { createCallRecorder } from '../domain/calls/call.service.ts'
 import { loadCatalog } from '../domain/catalog/catalog.ts'
 import { createBalances } from '../domain/ledger/balances.ts'
 import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
-import { createBreakers } from '../domain/routing/breakers.ts'
+import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
@@ -57,7 +57,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     recordCall: createCallRecorder({ db, balances, metrics }),
     catalog: loadCatalog(config),
     upstreams,
-    breakers: createBreakers(),
+    ...newRouteExperience(),
+    ownRoutes: () => Promise.resolve([]),
     log,
     metrics,
   }

@@ -1,4 +1,5 @@
 import { createBatchActivities } from '../activities/batches.ts'
+import { sweepReplies } from '../domain/chat/reply-cache.ts'
 import { endLostBatch } from '../domain/batches/batch-end.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
 import { startReconciler } from '../domain/jobs/reconciler.ts'
@@ -31,7 +32,10 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
   const loops = [
     startRelay({ ...deps, workflows }),
     startReconciler({ ...deps, workflows, endLostJob: { batch: (run, loss) => endLostBatch(deps, run, loss) } }),
-    startMaintenance({ ...deps, sweeps: [() => sweepFiles(deps), () => sweepObjects(deps.objects)] }),
+    startMaintenance({
+      ...deps,
+      sweeps: [() => sweepFiles(deps), () => sweepObjects(deps.objects), () => sweepReplies(deps)],
+    }),
   ]
   const ended = worker.run()
   return {

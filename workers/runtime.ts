@@ -6,7 +6,7 @@ import { createFairGate } from '../domain/batches/fair-gate.ts'
 import { createRowCommit } from '../domain/batches/row-commit.ts'
 import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
 import { JOB_CANCELS, JOB_COMMANDS } from '../domain/jobs/jobs.sql.ts'
-import { createBreakers } from '../domain/routing/breakers.ts'
+import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
 import { requireDatabaseUrl, requireSigningKey, type Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
@@ -38,7 +38,8 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     objects: openObjectStore(config, requireSigningKey(config)),
     catalog: loadCatalog(config),
     upstreams,
-    breakers: createBreakers(),
+    ...newRouteExperience(),
+    ownRoutes: () => Promise.resolve([]),
     pauses: createPauses({ db, listener, log }),
     gate: createFairGate(ROWS_AT_ONCE),
     commitRow: createRowCommit({ db, metrics }),

@@ -3,6 +3,7 @@ import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import type { CallRecord, TokenUsage, UsageSource } from '../calls/call.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
+import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { upstreamBody } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { completionView, textOfChoices } from '../chat/reply.rules.ts'
@@ -10,14 +11,10 @@ import { parseEmbeddingsUsage, parseUsage, usageView } from '../chat/usage.rules
 import { embeddingsView, estimatedEmbeddingTokens } from '../embeddings/embeddings.rules.ts'
 import { DomainError } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
+import { BACKGROUND_PRIORITY, callPolicyOf } from '../routing/call-policy.rules.ts'
 import type { Pauses } from '../routing/pauses.ts'
-import {
-  allowedRoutes,
-  callForJson,
-  UPSTREAM_UNREACHABLE,
-  type RoutedCall,
-  type RoutingDeps,
-} from '../routing/routing.service.ts'
+import { planRoutes } from '../routing/route-plan.ts'
+import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import { outputLine } from './batch.rules.ts'
 import type { BatchRow } from './batch.sql.ts'
 import { parseLine, parseRow, type ParsedRow } from './row.rules.ts'
@@ -56,28 +53,29 @@ export async function runRow(
   const context = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
   const parsed = parseRow(parseLine(row.line), context)
   const startedAt = new Date()
-  const answer = await callPatiently(deps, routedCall(deps, batch, parsed, row.requestId, signal), whileAway)
+  const answer = await callPatiently(deps, await routedCall(deps, batch, parsed, row.requestId, signal), whileAway)
   const call = callRecord(batch, parsed, row.requestId, startedAt, answer)
   return { line: outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json)), call }
 }
 
 type Answer = Awaited<ReturnType<typeof callForJson>>
 
-const routedCall = (
+async function routedCall(
   deps: RowRunDeps,
   batch: BatchRow,
   { body, model }: ParsedRow,
   requestId: string,
   signal: AbortSignal,
-): RoutedCall => ({
-  requestId,
-  model,
-  routes: allowedRoutes(deps.catalog, model, batch.key_rules),
-  signal,
-  ...(batch.endpoint === 'embeddings'
-    ? { path: '/embeddings', body: withoutModel(body) }
-    : { path: '/chat/completions', body: upstreamBody(body as ChatCompletionRequest) }),
-})
+): Promise<RoutedCall> {
+  const owner = { userId: batch.user_id, projectId: batch.project_id }
+  const policy = { ...callPolicyOf(metadataOf(body), batch.key_rules), priority: BACKGROUND_PRIORITY }
+  const routes = await planRoutes(deps, { owner, model, policy })
+  const sent =
+    batch.endpoint === 'embeddings'
+      ? { path: '/embeddings' as const, body: withoutModel(body) }
+      : { path: '/chat/completions' as const, body: upstreamBody(body as ChatCompletionRequest) }
+  return { requestId, owner, model, policy, routes, signal, ...sent }
+}
 
 function callRecord(
   batch: BatchRow,
@@ -170,9 +168,8 @@ function usageOf(
   return { usage: { input, output: countTextTokens(textOfChoices(reply, 'message'), encoding) }, source: 'counted' }
 }
 
-function metadataOf({ metadata }: Record<string, unknown>): Record<string, unknown> | null {
-  return typeof metadata === 'object' ? (metadata as Record<string, unknown> | null) : null
-}
+const metadataOf = ({ metadata }: Record<string, unknown>): PublicRequestMetadata | null =>
+  (metadata as PublicRequestMetadata | null | undefined) ?? null
 
 function withoutModel({ model: _model, ...rest }: Record<string, unknown>): Record<string, unknown> {
   return rest

@@ -28,7 +28,7 @@ export interface CallRecord {
   /** The id that the client asked for, where it is another name of the model. */
   requestedModel: string | null
   /** As the client gave it. */
-  metadata: Record<string, unknown> | null
+  metadata: object | null
   /** The earlier request that this one repeats. */
   replayOf: string | null
   upstream: string | null

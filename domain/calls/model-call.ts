@@ -4,6 +4,7 @@ import type { Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { IpopMetadata } from '../chat/chat.schema.ts'
+import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { DomainError } from '../errors.ts'
 import type { Balances, Reservation } from '../ledger/balances.ts'
 import { usdNumber, type Nanos } from '../ledger/money.rules.ts'
@@ -33,7 +34,11 @@ export interface CallStart {
   surface: CallSurface
   /** The id that was asked for. */
   requestedModel: string
-  metadata: Record<string, unknown> | null
+  metadata: PublicRequestMetadata | null
+  /** The routes that it may take. */
+  routes: readonly Route[]
+  /** The most it may cost by the price card. */
+  worstCaseNanos: Nanos
   streamed: boolean
   replayOf?: string | undefined
   /** Told the figures of the call when it ends. */
@@ -49,11 +54,30 @@ export interface CallResult {
 
 const NOTHING: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
 
-/** Admits a call against the account's credit. Errors: 402. */
-export async function admitCall(deps: CallDeps, start: CallStart, worstCaseNanos: Nanos): Promise<ModelCall> {
-  const reservation = await deps.balances.reserve(start.caller.owner.userId, worstCaseNanos)
-  return new ModelCall(deps, start, reservation)
+/**
+ * Admits a call against the account's credit. Where that does not cover it, the caller's own keys still may: the
+ * call then has their routes alone. Errors: 402.
+ */
+export async function admitCall(deps: CallDeps, start: CallStart): Promise<ModelCall> {
+  const own = start.routes.filter(route => route.credentialId !== undefined)
+  if (own.length > 0 && own.length === start.routes.length) return new ModelCall(deps, start, NO_RESERVATION)
+  try {
+    const reservation = await deps.balances.reserve(start.caller.owner.userId, start.worstCaseNanos)
+    return new ModelCall(deps, start, reservation)
+  } catch (error) {
+    if (own.length === 0 || !(error instanceof DomainError && error.status === 402)) throw error
+    return new ModelCall(deps, { ...start, routes: own }, NO_RESERVATION)
+  }
 }
+
+/** A reply from the cache, which costs nothing. */
+export const callFromCache = (deps: CallDeps, start: CallStart): ModelCall => {
+  const call = new ModelCall(deps, { ...start, routes: [] }, NO_RESERVATION)
+  call.isFromCache = true
+  return call
+}
+
+const NO_RESERVATION: Reservation = { release: () => undefined }
 
 /**
  * One model call from admission to its record, on any surface. Ending it records and bills it; a second end changes
@@ -62,6 +86,7 @@ export async function admitCall(deps: CallDeps, start: CallStart, worstCaseNanos
 export class ModelCall {
   readonly createdAt = new Date()
   readonly start: CallStart
+  isFromCache = false
   private readonly startedAtMs = performance.now()
   private route: Route | undefined
   private fallbackCount = 0
@@ -116,7 +141,7 @@ export class ModelCall {
     this.ended = true
     const { usage, source } = result
     const { caller, model, requestId } = this.start
-    const costNanos = result.costNanos ?? priceOfCall(model.price, usage, 'standard')
+    const costNanos = this.costOf(result)
     this.start.annotate({
       model: model.id,
       tokensIn: usage.input,
@@ -142,9 +167,9 @@ export class ModelCall {
         usage,
         usageSource: source,
         costNanos,
-        providerBilled: false,
-        credentialId: null,
-        cacheHit: false,
+        providerBilled: this.route?.credentialId !== undefined,
+        credentialId: this.route?.credentialId ?? null,
+        cacheHit: this.isFromCache,
         fallbackCount: this.fallbackCount,
         durationMs: this.elapsedMs(),
         firstTokenMs: this.firstTokenMs,
@@ -155,15 +180,38 @@ export class ModelCall {
     return costNanos
   }
 
+  /** What the caller's own key or the cache paid for costs no credit. */
+  private costOf({ costNanos, usage }: CallResult): Nanos {
+    if (this.isFromCache || this.route?.credentialId !== undefined) return 0n
+    return costNanos ?? priceOfCall(this.start.model.price, usage, 'standard')
+  }
+
   private metadata(costUsd: number): IpopMetadata {
     return {
       request_id: this.start.requestId,
       latency_ms: this.elapsedMs(),
       cost_usd: costUsd,
-      cache_hit: false,
+      cache_hit: this.isFromCache,
       fallback_used: this.fallbackCount > 0,
       fallback_count: this.fallbackCount,
-      route_class: this.route?.upstream.external === true ? 'external_capacity' : 'ipop_network',
+      route_class: this.routeClass(),
+      ...(this.start.metadata?.include_route_metadata === true ? this.routeMetadata() : {}),
+    }
+  }
+
+  private routeClass(): NonNullable<IpopMetadata['route_class']> {
+    if (this.isFromCache) return 'cache'
+    return this.route?.upstream.external === true ? 'external_capacity' : 'ipop_network'
+  }
+
+  private routeMetadata(): Partial<IpopMetadata> {
+    const [primary] = this.start.routes
+    return {
+      estimated_cost_usd: usdNumber(this.start.worstCaseNanos),
+      primary_route_attempted: this.route !== undefined,
+      ...(primary === undefined ? {} : { primary_route_model: primary.model }),
+      ...(this.firstTokenMs === null || this.fallbackCount > 0 ? {} : { primary_first_progress_ms: this.firstTokenMs }),
+      ...(this.route?.upstream.region === undefined ? {} : { region: this.route.upstream.region }),
     }
   }
 

@@ -169,6 +169,16 @@ export const PublicReady = Type.Object(
 )
 export type PublicReady = Static<typeof PublicReady>
 
+const CatalogRoute = Type.Object({
+  upstream: Type.String(),
+  /** The model's id there. */
+  model: Type.String(),
+  /** What calls that name a tier in their metadata order routes by. */
+  quality: Type.Optional(Type.Enum(['low_cost', 'balanced', 'premium'])),
+  latency: Type.Optional(Type.Enum(['fast', 'balanced', 'deep'])),
+})
+export type CatalogRoute = Static<typeof CatalogRoute>
+
 /** The catalog's own data, and what a deployment's CATALOG_FILE may hold: models by id override or extend. */
 export const CatalogEntry = Type.Object(
   {
@@ -203,7 +213,7 @@ export const CatalogEntry = Type.Object(
       effective_date: Type.Optional(Type.String()),
     }),
     price_note: Type.Optional(Type.String()),
-    routes: Type.Array(Type.Object({ upstream: Type.String(), model: Type.String() }), { minItems: 1 }),
+    routes: Type.Array(CatalogRoute, { minItems: 1 }),
   },
   { additionalProperties: false },
 )
@@ -219,6 +229,11 @@ export const CatalogFile = Type.Object(
             base_url: Type.String({ pattern: '^https?://' }),
             api_key_env: Type.Optional(Type.String()),
             external: Type.Optional(Type.Boolean()),
+            region: Type.Optional(Type.String()),
+            /** Calls beyond so many wait, by priority. */
+            max_concurrency: Type.Optional(Type.Integer({ minimum: 1 })),
+            /** Whether it takes `prompt_cache_key`. */
+            prompt_caching: Type.Optional(Type.Boolean()),
           },
           { additionalProperties: false },
         ),

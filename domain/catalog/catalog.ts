@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Value } from 'typebox/value'
 import type { UpstreamSettings } from '../../infra/upstreams/upstream.ts'
 import { ConfigError, type Config } from '../../infra/config.ts'
-import { CatalogFile, type CatalogEntry } from './catalog.schema.ts'
+import { CatalogFile, type CatalogEntry, type CatalogRoute } from './catalog.schema.ts'
 import type { ModelDirectory } from './model-access.rules.ts'
 
 const LAUNCH_CATALOG = new URL('./launch-catalog.json', import.meta.url)
@@ -13,6 +13,10 @@ export interface Route {
   upstream: UpstreamSettings
   /** The model's id there. */
   model: string
+  quality?: CatalogRoute['quality']
+  latency?: CatalogRoute['latency']
+  /** The caller's own provider credential that pays for it. */
+  credentialId?: string
 }
 
 /** The models this deployment knows, and how to reach them. Immutable for the life of the process. */
@@ -71,7 +75,7 @@ function configuredUpstreams(
 ): UpstreamSettings[] {
   const { openRouter, sandboxUrl } = upstreams
   const configured = [
-    ...(openRouter === undefined ? [] : [{ id: 'openrouter', external: true, ...openRouter }]),
+    ...(openRouter === undefined ? [] : [{ id: 'openrouter', external: true, promptCaching: true, ...openRouter }]),
     ...own.map(upstream => ownUpstream(upstream, secret)),
   ]
   const useSandbox = configured.length === 0 && sandboxUrl !== undefined && !production
@@ -95,6 +99,9 @@ function ownUpstream(
     external: upstream.external ?? true,
     baseUrl: upstream.base_url.replace(/\/+$/, ''),
     apiKey,
+    region: upstream.region,
+    maxConcurrency: upstream.max_concurrency,
+    promptCaching: upstream.prompt_caching,
   }
 }
 
@@ -104,6 +111,6 @@ function routesOf(entry: CatalogEntry, upstreams: Map<string, UpstreamSettings>)
   if (sandbox !== undefined) return [{ upstream: sandbox, model: entry.id }]
   return entry.routes.flatMap(route => {
     const upstream = upstreams.get(route.upstream)
-    return upstream === undefined ? [] : [{ upstream, model: route.model }]
+    return upstream === undefined ? [] : [{ ...route, upstream }]
   })
 }

@@ -1,14 +1,11 @@
-import { admitCall, type CallDeps, type CallFacts } from '../calls/model-call.ts'
+import type { Database } from '../../infra/postgres/database.ts'
+import { admitCall, callFromCache, type CallDeps, type CallFacts, type CallStart } from '../calls/model-call.ts'
 import type { CallSurface } from '../calls/call.rules.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
-import {
-  allowedRoutes,
-  callForEvents,
-  callForJson,
-  type RoutedCall,
-  type RoutingDeps,
-} from '../routing/routing.service.ts'
+import { callPolicyOf, type CallPolicy } from '../routing/call-policy.rules.ts'
+import { planRoutes } from '../routing/route-plan.ts'
+import { callForEvents, callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { ChatCall } from './chat-call.ts'
 import {
@@ -20,10 +17,16 @@ import {
 } from './chat.rules.ts'
 import type { ChatCompletionRequest, ChatCompletionResponse } from './chat.schema.ts'
 import { chatParts, type ChatPart } from './chat-stream.ts'
+import { firstSentenceWhole, toTheEnd } from './delivery.ts'
 import { certainlyTooLong } from './context-window.ts'
+import { boundedRequest } from './request-options.rules.ts'
 import { completionView } from './reply.rules.ts'
+import { eventsOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
+import type { CachedReply } from './reply-cache.sql.ts'
 
-export interface ChatDeps extends RoutingDeps, CallDeps {}
+export interface ChatDeps extends RoutingDeps, CallDeps {
+  db: Database
+}
 
 export interface ChatRequest {
   requestId: string
@@ -51,13 +54,20 @@ export async function completeChat(
   deps: ChatDeps,
   chat: ChatRequest,
 ): Promise<Origin & { reply: ChatCompletionResponse }> {
-  const { call, routed } = await admit(deps, chat)
+  const plan = await planChat(deps, chat)
+  const { owner } = chat.caller
+  const cached = usesCache(plan.request) ? await findReply(deps, owner, plan.request) : undefined
+  if (cached !== undefined) return replyFromCache(cachedCall(deps, plan), cached)
+  const { call, routed } = await admit(deps, chat, plan)
   try {
     const { json, route, fallbackCount, headers } = await callForJson(deps, routed)
     call.call.answeredBy(route, fallbackCount)
     call.sawReply(json)
     const { usage, ipop } = await call.complete()
-    return { reply: completionView(call.head, json, usage, ipop), sandbox: isSandbox(headers) }
+    const reply = completionView(call.head, json, usage, ipop)
+    const sandbox = isSandbox(headers)
+    if (usesCache(plan.request)) await keepReply(deps, owner, plan.request, { choices: reply.choices, usage, sandbox })
+    return { reply, sandbox }
   } catch (error) {
     await call.fail(error)
     throw error
@@ -72,49 +82,109 @@ export async function streamChat(
   deps: ChatDeps,
   chat: ChatRequest,
 ): Promise<Origin & { parts: AsyncIterable<ChatPart> }> {
-  const { call, routed } = await admit(deps, chat)
+  const plan = await planChat(deps, chat)
+  const { owner } = chat.caller
+  const cached = usesCache(plan.request) ? await findReply(deps, owner, plan.request) : undefined
+  if (cached !== undefined) {
+    return { parts: chatParts(cachedCall(deps, plan), eventsOfReply(cached)), sandbox: cached.sandbox }
+  }
+  const { call, routed } = await admit(deps, chat, plan)
   try {
     const { events, route, fallbackCount, headers } = await callForEvents(deps, routed)
     call.call.answeredBy(route, fallbackCount)
-    return { parts: chatParts(call, events), sandbox: isSandbox(headers) }
+    const sandbox = isSandbox(headers)
+    const parts = deliveredParts(plan.request, chatParts(call, events))
+    if (!usesCache(plan.request)) return { parts, sandbox }
+    const keep = (reply: Omit<CachedReply, 'sandbox'>) => keepReply(deps, owner, plan.request, { ...reply, sandbox })
+    return { parts: keepingReply(parts, keep), sandbox }
   } catch (error) {
     await call.fail(error)
     throw error
   }
 }
 
+async function replyFromCache(
+  call: ChatCall,
+  { choices, usage: cachedUsage, sandbox }: CachedReply,
+): Promise<Origin & { reply: ChatCompletionResponse }> {
+  const json = { choices, usage: cachedUsage }
+  call.sawReply(json)
+  const { usage, ipop } = await call.complete()
+  return { reply: completionView(call.head, json, usage, ipop), sandbox }
+}
+
+const cachedCall = (deps: ChatDeps, { request, start }: ChatPlan): ChatCall =>
+  new ChatCall(callFromCache(deps, start), request)
+
+/** The parts as the request's metadata wants them delivered. */
+function deliveredParts(
+  request: ChatCompletionRequest,
+  parts: AsyncGenerator<ChatPart, void>,
+): AsyncIterable<ChatPart> {
+  const kept = outlivesClient(request) ? toTheEnd(parts) : parts
+  return request.metadata?.early_answer_policy === 'stream_first_sentence' ? firstSentenceWhole(kept) : kept
+}
+
 const isSandbox = (headers: ReadonlyMap<string, string>): boolean => headers.get('x-ipop-sandbox') === 'true'
 
-/** Everything that is checked before an upstream is asked: the request, the key, the context window, the credit. */
-async function admit(deps: ChatDeps, chat: ChatRequest): Promise<{ call: ChatCall; routed: RoutedCall }> {
-  const { caller, request, requestId, signal } = chat
-  const model = requireUsableModel(deps.catalog, request.model, caller.rules)
-  requireChatRequest(request, model)
-  const routes = allowedRoutes(deps.catalog, model, caller.rules)
+interface ChatPlan {
+  /** As its metadata bounds it. */
+  request: ChatCompletionRequest
+  policy: CallPolicy
+  start: CallStart
+}
+
+/** What is checked and decided before anything is spent: the request, the key, the routes, the most it may cost. */
+async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
+  const { caller } = chat
+  const model = requireUsableModel(deps.catalog, chat.request.model, caller.rules)
+  requireChatRequest(chat.request, model)
+  const request = boundedRequest(chat.request, model)
+  const policy = callPolicyOf(request.metadata, caller.rules)
+  const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
   const worstCase = { input: estimatedInputTokens(request), output: mostOutputTokens(request, model) }
-  const call = await admitCall(
-    deps,
-    {
-      requestId,
-      caller,
-      model,
-      surface: chat.surface,
-      requestedModel: request.model,
-      metadata: request.metadata ?? null,
-      streamed: request.stream === true,
-      replayOf: chat.replayOf,
-      annotate: facts => chat.annotate(facts),
-    },
-    priceOfCall(model.price, worstCase, 'standard'),
-  )
+  const start: CallStart = {
+    requestId: chat.requestId,
+    caller,
+    model,
+    surface: chat.surface,
+    requestedModel: request.model,
+    metadata: request.metadata ?? null,
+    routes,
+    worstCaseNanos: priceOfCall(model.price, worstCase, 'standard'),
+    streamed: request.stream === true,
+    replayOf: chat.replayOf,
+    annotate: facts => chat.annotate(facts),
+  }
+  return { request, policy, start }
+}
+
+/** Reserves the credit, and looks at the context window. */
+async function admit(
+  deps: ChatDeps,
+  chat: ChatRequest,
+  { request, policy, start }: ChatPlan,
+): Promise<{ call: ChatCall; routed: RoutedCall }> {
+  const { model, requestId } = start
+  const call = await admitCall(deps, start)
   // After the credit: counting a very long text takes its time.
   const tooLong = certainlyTooLong(request, model)
   if (tooLong !== undefined) {
     call.release()
     throw contextTooLong(model, tooLong)
   }
+  const { routes } = call.start
+  const body = upstreamBody(request)
+  const { owner } = chat.caller
+  const signal = signalOf(chat)
   return {
     call: new ChatCall(call, request),
-    routed: { requestId, model, routes, path: '/chat/completions', body: upstreamBody(request), signal },
+    routed: { requestId, owner, model, policy, routes, path: '/chat/completions', body, signal },
   }
 }
+
+/** A call that should outlive its client is not aborted with it. */
+const signalOf = ({ request, signal }: ChatRequest): AbortSignal =>
+  outlivesClient(request) ? new AbortController().signal : signal
+
+const outlivesClient = (request: ChatCompletionRequest): boolean => request.metadata?.client_disconnect_cancel === false

@@ -1,13 +1,21 @@
-import { Type, type TSchema } from 'typebox'
+import { Type, type Static } from 'typebox'
+import { faces, orNull } from '../schemas.schema.ts'
 
-const flag = () => Type.Optional(Type.Boolean())
-const count = () => Type.Optional(Type.Integer())
-const text = () => Type.Optional(Type.String())
-const choice = (...values: string[]) => Type.Optional(Type.Enum(values, { type: 'string' }))
-const chosen = (fallback: string, ...values: string[]) =>
-  Type.Optional(Type.Enum(values, { type: 'string', default: fallback }))
+const LARGEST_COUNT = Number.MAX_SAFE_INTEGER
+const MOST_CHARACTERS = 1_024
+const MOST_CHUNK_IDS = 1_000
 
-const fields: Record<string, TSchema> = {
+const flag = () => Type.Optional(orNull(Type.Boolean()))
+const count = (minimum = 0) =>
+  Type.Optional(orNull(faces(Type.Integer(), Type.Integer({ minimum, maximum: LARGEST_COUNT }))))
+const text = () => Type.Optional(orNull(faces(Type.String(), Type.String({ maxLength: MOST_CHARACTERS }))))
+const oneOf = <Value extends string>(values: Value[], options: object = {}) =>
+  Type.Optional(orNull(Type.Unsafe<Value>({ type: 'string', enum: values, ...options })))
+const choice = <Value extends string>(...values: Value[]) => oneOf(values)
+const chosen = <Value extends string>(fallback: NoInfer<Value>, ...values: Value[]) =>
+  oneOf(values, { default: fallback })
+
+const fields = {
   adaptive_speculative_decoding: flag(),
   apply_model_diff_repair_requests: count(),
   apply_model_diff_requests: count(),
@@ -50,8 +58,8 @@ const fields: Record<string, TSchema> = {
   latency_queue_budget_ms: count(),
   latency_target_ms: count(),
   latency_tier: choice('fast', 'balanced', 'deep'),
-  max_cost_usd: Type.Optional(Type.Number()),
-  max_output_tokens: count(),
+  max_cost_usd: Type.Optional(orNull(faces(Type.Number(), Type.Number({ exclusiveMinimum: 0, maximum: 1e6 })))),
+  max_output_tokens: count(1),
   microbatch_window_ms: count(),
   no_tool_fast_path: flag(),
   partial_result_policy: choice('none', 'progress_events'),
@@ -78,7 +86,14 @@ const fields: Record<string, TSchema> = {
   semantic_index_indexed_file_count: count(),
   semantic_index_last_refresh_unix_secs: count(),
   semantic_index_stale_file_count: count(),
-  semantic_retrieval_chunk_ids: Type.Optional(Type.Array(Type.String())),
+  semantic_retrieval_chunk_ids: Type.Optional(
+    orNull(
+      faces(
+        Type.Array(Type.String()),
+        Type.Array(Type.String({ maxLength: MOST_CHARACTERS }), { maxItems: MOST_CHUNK_IDS }),
+      ),
+    ),
+  ),
   semantic_retrieval_context_bytes: count(),
   sensitive: flag(),
   service_tier: choice('standard', 'priority'),
@@ -95,3 +110,4 @@ const fields: Record<string, TSchema> = {
 }
 
 export const PublicRequestMetadata = Type.Object(fields, { $id: 'PublicRequestMetadata', additionalProperties: true })
+export type PublicRequestMetadata = Static<typeof PublicRequestMetadata>

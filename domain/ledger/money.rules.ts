@@ -10,6 +10,9 @@ const PICOS_PER_NANO = 1_000n
 /** USD as a JSON number. Exact to the last digit below 1,000,000 USD: 15 digits fit a double. */
 export const usdNumber = (nanos: Nanos): number => Number(nanos) / Number(NANOS_PER_USD)
 
+/** Nano-USD of a JSON number of USD, to the nearest. */
+export const nanosOfUsd = (usd: number): Nanos => BigInt(Math.round(usd * Number(NANOS_PER_USD)))
+
 /** USD as text with at least two decimals and no more than needed: `1.50`, `0.000012`. */
 export function usdText(nanos: Nanos): string {
   const sign = nanos < 0n ? '-' : ''

@@ -1,6 +1,7 @@
 import type { Log } from '../../infra/log.ts'
 import {
   UpstreamFailure,
+  type UpstreamCall,
   type UpstreamClient,
   type UpstreamEvents,
   type UpstreamJson,
@@ -9,19 +10,42 @@ import {
 import type { Catalog, Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { DomainError, rateLimited } from '../errors.ts'
-import type { KeyRules } from '../tenancy/tenancy.rules.ts'
-import type { Breakers } from './breakers.ts'
+import type { Owner } from '../tenancy/tenancy.rules.ts'
+import { createBreakers, type Breakers } from './breakers.ts'
+import type { CallPolicy } from './call-policy.rules.ts'
+import { createCapacity, type Capacity } from './capacity.ts'
+import { firstOfHedged } from './hedge.ts'
+import { createLatencies, type Latencies } from './latencies.ts'
+import { createSessions, type Sessions } from './sessions.ts'
 
-export interface RoutingDeps {
+/** What a process has learnt of its routes. */
+export interface RouteExperience {
+  breakers: Breakers
+  capacity: Capacity
+  latencies: Latencies
+  sessions: Sessions
+}
+
+export interface RoutingDeps extends RouteExperience {
   catalog: Catalog
   upstreams: UpstreamClient
-  breakers: Breakers
+  /** Routes that the owner's own provider credentials pay for. */
+  ownRoutes: (owner: Owner, model: CatalogEntry) => Promise<readonly Route[]>
   log: Log
 }
 
+export const newRouteExperience = (): RouteExperience => ({
+  breakers: createBreakers(),
+  capacity: createCapacity(),
+  latencies: createLatencies(),
+  sessions: createSessions(),
+})
+
 export interface RoutedCall {
   requestId: string
+  owner: Owner
   model: CatalogEntry
+  policy: CallPolicy
   /** In the order in which they are tried. */
   routes: readonly Route[]
   path: UpstreamPath
@@ -39,54 +63,80 @@ export type Routed<Reply> = Reply & {
 
 /** The call over the first route that answers. Errors: DomainError, or UpstreamFailure `aborted`. */
 export const callForJson = (deps: RoutingDeps, call: RoutedCall): Promise<Routed<UpstreamJson>> =>
-  firstThatAnswers(deps, call, (route, body) =>
-    deps.upstreams.json(route.upstream, { path: call.path, body, signal: call.signal }),
-  )
+  firstThatAnswers(deps, call, async (route, upstreamCall, leave) => {
+    try {
+      return await deps.upstreams.json(route.upstream, upstreamCall)
+    } finally {
+      leave()
+    }
+  })
 
 /** The same, as a stream: routes are tried until one gives its first event. */
 export const callForEvents = (deps: RoutingDeps, call: RoutedCall): Promise<Routed<UpstreamEvents>> =>
-  firstThatAnswers(deps, call, (route, body) =>
-    deps.upstreams.events(route.upstream, { path: call.path, body, signal: call.signal }),
-  )
+  firstThatAnswers(deps, call, async (route, upstreamCall, leave) => {
+    const startedAtMs = performance.now()
+    try {
+      const reply = await deps.upstreams.events(route.upstream, upstreamCall)
+      deps.latencies.note(route, performance.now() - startedAtMs)
+      return { ...reply, events: untilEnd(reply.events, leave) }
+    } catch (error) {
+      leave()
+      throw error
+    }
+  })
+
+async function* untilEnd(events: AsyncIterable<string>, atEnd: () => void): AsyncGenerator<string, void> {
+  try {
+    yield* events
+  } finally {
+    atEnd()
+  }
+}
+
+/** Sends the call over a route; `leave` gives the place at the upstream back. */
+type Send<Reply> = (route: Route, call: UpstreamCall, leave: () => void) => Promise<Reply>
 
 async function firstThatAnswers<Reply extends object>(
   deps: RoutingDeps,
   call: RoutedCall,
-  send: (route: Route, body: Record<string, unknown>) => Promise<Reply>,
+  send: Send<Reply>,
 ): Promise<Routed<Reply>> {
   const failures: UpstreamFailure[] = []
-  for (const route of call.routes) {
-    try {
-      const reply = await deps.breakers.run(route, () => send(route, { ...call.body, model: route.model }))
-      return { ...reply, route, fallbackCount: failures.length }
-    } catch (error) {
-      failures.push(requireNextRoute(deps, call, route, error))
-    }
+  const attempt = async (route: Route, signal: AbortSignal): Promise<Reply> => {
+    const leave = await deps.capacity.enter(route.upstream, {
+      ...call.policy,
+      budgetMs: call.policy.queueBudgetMs,
+      signal,
+    })
+    return deps.breakers
+      .run(route, () => send(route, { path: call.path, body: bodyFor(route, call), signal }, leave))
+      .catch((error: unknown) => {
+        leave()
+        throw error
+      })
   }
-  throw noneAnswered(failures)
+  const answered = await firstOfHedged({
+    candidates: call.routes,
+    attempt,
+    hedgeAfterMs: call.policy.hedgeAfterMs,
+    signal: call.signal,
+    failed: (route, error) => void failures.push(requireNextRoute(deps, call, route, error)),
+  })
+  if (answered === undefined) throw noneAnswered(failures)
+  const { candidate: route, reply } = answered
+  if (call.policy.sessionId !== undefined) {
+    deps.sessions.note({ owner: call.owner, modelId: call.model.id, sessionId: call.policy.sessionId }, route)
+  }
+  return { ...reply, route, fallbackCount: failures.length }
 }
 
-/** Errors: 409 where no route is configured, or none that the key's rules allow. */
-export function allowedRoutes(catalog: Catalog, model: CatalogEntry, rules: KeyRules): readonly Route[] {
-  const routes = catalog.routesOf(model)
-  if (routes.length === 0) {
-    throw new DomainError(409, 'model_unavailable', `The model ${model.id} is not enabled here.`, {
-      type: 'model_not_enabled',
-      param: 'model',
-    })
-  }
-  const allowed = rules.externalProcessing ? routes : routes.filter(route => !route.upstream.external)
-  if (allowed.length > 0) return allowed
-  throw new DomainError(
-    409,
-    'capacity_unavailable',
-    'This key allows no external processing, and no internal capacity serves the model.',
-    {
-      type: 'external_processing_not_allowed',
-      retryable: false,
-      param: 'model',
-    },
-  )
+/** The body under the route's own model id, with what only some upstreams understand. */
+function bodyFor(route: Route, { body, policy }: RoutedCall): Record<string, unknown> {
+  const { promptCache } = policy
+  const named = { ...body, model: route.model }
+  if (promptCache === undefined || route.upstream.promptCaching !== true) return named
+  if (route.upstream.wire === 'anthropic') return { ...named, prompt_cache: { policy: 'auto', ttl: promptCache.ttl } }
+  return promptCache.key === undefined ? named : { ...named, prompt_cache_key: promptCache.key }
 }
 
 /** Gives the failure back where another route may do better; else throws what the caller is told. */

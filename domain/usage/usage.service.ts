@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { stringify } from 'csv-stringify'
 import type { Database } from '../../infra/postgres/database.ts'
 import { badRequest } from '../errors.ts'
-import { usdNumber } from '../ledger/money.rules.ts'
+import { nanosOfUsd, usdNumber } from '../ledger/money.rules.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { parseTime, splitWindow } from './usage.rules.ts'
 import type { UsageExportQuery, UsageQuery, UsageRecord, UsageSummary } from './usage.schema.ts'
@@ -87,7 +87,7 @@ async function* jsonParts(pages: AsyncIterable<UsageRecord[]>): AsyncGenerator<s
       totals.requests += 1
       totals.tokensIn += record.tokens_in
       totals.tokensOut += record.tokens_out
-      totals.costNanos += BigInt(Math.round(record.cost * 1e9))
+      totals.costNanos += nanosOfUsd(record.cost)
       yield separator + JSON.stringify(record)
       separator = ','
     }

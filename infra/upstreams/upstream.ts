@@ -6,6 +6,13 @@ export interface UpstreamSettings {
   apiKey: string | undefined
   /** Whether prompts leave the operator's own network. */
   external: boolean
+  /** The wire format it speaks; OpenAI's unless told. */
+  wire?: 'openai' | 'anthropic'
+  region?: string | undefined
+  /** Calls that it takes at once; any number unless told. */
+  maxConcurrency?: number | undefined
+  /** Whether it takes hints for caching prompts. */
+  promptCaching?: boolean | undefined
 }
 
 export type UpstreamPath = '/chat/completions' | '/embeddings'

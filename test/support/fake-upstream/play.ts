@@ -18,7 +18,8 @@ export interface Performance {
 export async function play(call: Performance, defaultDelayMs: number): Promise<void> {
   const { script, response } = call
   for (const [name, value] of Object.entries(script.headers ?? {})) response.setHeader(name, value)
-  const delayMs = script.delayMs ?? defaultDelayMs
+  const isDelayed = call.earlierCalls < (script.delayTimes ?? Infinity)
+  const delayMs = isDelayed ? (script.delayMs ?? defaultDelayMs) : 0
   if (delayMs > 0) await delay(delayMs, undefined, { signal: call.gone })
   if (script.hang) return untilGone(call.gone)
   const status = failureOf(call)

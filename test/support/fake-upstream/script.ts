@@ -16,6 +16,8 @@ export interface FakeScript {
   chunkDelayMs?: number
   /** Before anything is sent; default is the server's (POST /__defaults). */
   delayMs?: number
+  /** Delay only the first so many calls of this id. */
+  delayTimes?: number
   /** Fail with this status in OpenAI's error shape; `failTimes` alone means 503. */
   status?: number
   errorCode?: string

@@ -2,10 +2,15 @@ import { describe, expect, test } from '@jest/globals'
 import { pino } from 'pino'
 import type { Route } from '../../../domain/catalog/catalog.ts'
 import { DomainError } from '../../../domain/errors.ts'
-import { createBreakers } from '../../../domain/routing/breakers.ts'
-import { allowedRoutes, callForEvents, callForJson, type RoutingDeps } from '../../../domain/routing/routing.service.ts'
+import { callPolicyOf } from '../../../domain/routing/call-policy.rules.ts'
+import {
+  callForEvents,
+  callForJson,
+  newRouteExperience,
+  type RoutingDeps,
+} from '../../../domain/routing/routing.service.ts'
 import { UpstreamFailure, type UpstreamCall, type UpstreamFailureKind } from '../../../infra/upstreams/upstream.ts'
-import { anyRules, launchCatalog, launchModel, refusalOf, rejectedBy, thrownBy } from '../fixtures.ts'
+import { anyRules, launchCatalog, launchModel, rejectedBy } from '../fixtures.ts'
 
 const model = launchModel('openai/gpt-5-nano')
 const routeTo = (id: string, external = true): Route => ({
@@ -31,11 +36,14 @@ function routing(routes: Route[], answers: Record<string, Answer>) {
   const deps: RoutingDeps = {
     catalog: { ...launchCatalog(), routesOf: () => routes },
     upstreams: { json: answer, events: answer, close: () => Promise.resolve() },
-    breakers: createBreakers(),
+    ...newRouteExperience(),
+    ownRoutes: () => Promise.resolve([]),
     log: pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) }),
   }
   const call = {
     requestId: 'r1',
+    owner: { userId: 'user_a', projectId: null },
+    policy: callPolicyOf(undefined, anyRules),
     model,
     routes,
     path: '/chat/completions' as const,
@@ -156,25 +164,4 @@ test('a route whose circuit is open is passed over without a call', async () => 
   asked.length = 0
   expect(await run()).toMatchObject({ route: { upstream: { id: 'b' } }, fallbackCount: 1 })
   expect(asked.map(([id]) => id)).toEqual(['b'])
-})
-
-describe('routes that are allowed', () => {
-  const catalogOf = (routes: Route[]) => ({ ...launchCatalog(), routesOf: () => routes })
-  const internalOnly = { ...anyRules, externalProcessing: false }
-
-  test('are all of them, or those within our network', () => {
-    expect(allowedRoutes(catalogOf([a, c]), model, anyRules)).toEqual([a, c])
-    expect(allowedRoutes(catalogOf([a, c]), model, internalOnly)).toEqual([c])
-  })
-
-  test.each([
-    ['none configured', [], anyRules, 'model_unavailable', 'model_not_enabled'],
-    ['none within our network', [a, b], internalOnly, 'capacity_unavailable', 'external_processing_not_allowed'],
-  ])('%s is a 409', (_what, routes, rules, code, type) => {
-    expect(refusalOf(thrownBy(() => allowedRoutes(catalogOf(routes), model, rules)))).toMatchObject({
-      status: 409,
-      code,
-      type,
-    })
-  })
 })

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import type { Log } from '../../infra/log.ts'
+import type { Database } from '../../infra/postgres/database.ts'
+import { isPrivate } from '../routing/call-policy.rules.ts'
+import type { Owner } from '../tenancy/tenancy.rules.ts'
+import { createAssembly } from './assembly.rules.ts'
+import { upstreamBody } from './chat.rules.ts'
+import type { ChatCompletionRequest } from './chat.schema.ts'
+import type { ChatPart } from './chat-stream.ts'
+import { deleteExpiredReplies, selectReply, upsertReply, type CachedReply } from './reply-cache.sql.ts'
+
+interface Deps {
+  db: Database
+  log: Log
+}
+
+const LIFE_SECONDS = 60 * 60
+const LARGEST_REPLY_CHARACTERS = 256 * 1024
+const SWEEP_LIMIT = 1_000
+/** A reply that was cut off is no answer to keep. */
+const WHOLE: ReadonlySet<unknown> = new Set(['stop', 'tool_calls'])
+
+/** Whether the call may use, and fill, its project's cache of replies to exactly the same request. */
+export const usesCache = ({ metadata }: ChatCompletionRequest): boolean =>
+  metadata?.cache_mode === 'aggressive' && !isPrivate(metadata)
+
+export const findReply = (deps: Deps, owner: Owner, request: ChatCompletionRequest): Promise<CachedReply | undefined> =>
+  selectReply(deps.db, owner, hashOf(request))
+
+/** Keeps a whole reply for an hour. A failure costs a later call its hit and nothing else. */
+export async function keepReply(deps: Deps, owner: Owner, request: ChatCompletionRequest, reply: CachedReply) {
+  if (!reply.choices.every(choice => WHOLE.has(choice['finish_reason']))) return
+  if (JSON.stringify(reply).length > LARGEST_REPLY_CHARACTERS) return
+  try {
+    await upsertReply(deps.db, owner, hashOf(request), reply, LIFE_SECONDS)
+  } catch (error) {
+    deps.log.warn({ err: error }, 'a reply could not be cached')
+  }
+}
+
+/** Passes a stream on, and keeps what it was once it has ended whole. */
+export async function* keepingReply(
+  parts: AsyncIterable<ChatPart>,
+  keep: (reply: Omit<CachedReply, 'sandbox'>) => Promise<void>,
+): AsyncGenerator<ChatPart, void> {
+  const assembly = createAssembly()
+  for await (const part of parts) {
+    if (part.kind === 'chunk') assembly.add(part.chunk)
+    else await keep({ choices: assembly.choices(), usage: part.usage })
+    yield part
+  }
+}
+
+/** A kept reply as an upstream would have streamed it: a chunk a choice, then its usage. */
+export async function* eventsOfReply({ choices, usage }: CachedReply): AsyncGenerator<string, void> {
+  for (const { message, ...choice } of choices) {
+    yield JSON.stringify({ choices: [{ ...choice, delta: deltaOf(message as Record<string, unknown>) }] })
+  }
+  yield JSON.stringify({ choices: [], usage })
+}
+
+function deltaOf({ tool_calls: calls, ...message }: Record<string, unknown>): Record<string, unknown> {
+  if (!Array.isArray(calls)) return message
+  return { ...message, tool_calls: calls.map((call: object, index) => ({ index, ...call })) }
+}
+
+/** Removes replies that have expired; true where there may be more. */
+export const sweepReplies = async (deps: Pick<Deps, 'db'>): Promise<boolean> =>
+  (await deleteExpiredReplies(deps.db, SWEEP_LIMIT)) === SWEEP_LIMIT
+
+/** Of all that an upstream would be asked but how the reply travels. */
+function hashOf(request: ChatCompletionRequest): Buffer {
+  const { stream: _stream, stream_options: _options, ...asked } = upstreamBody(request)
+  return createHash('sha256')
+    .update(JSON.stringify([request.model, asked]))
+    .digest()
+}

@@ -1,0 +1,73 @@
+import { describe, expect, test } from '@jest/globals'
+import { createCapacity, type PlaceRequest } from '../../../domain/routing/capacity.ts'
+import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
+import { rejectedBy, settled } from '../fixtures.ts'
+
+const upstream = (maxConcurrency?: number) => ({
+  id: 'u',
+  baseUrl: 'http://u',
+  apiKey: undefined,
+  external: true,
+  maxConcurrency,
+})
+const wanting = (changes: Partial<PlaceRequest> = {}): PlaceRequest => ({
+  priority: 1,
+  budgetMs: undefined,
+  signal: new AbortController().signal,
+  ...changes,
+})
+
+describe('places at an upstream', () => {
+  test('are endless where it names no limit', async () => {
+    const capacity = createCapacity()
+    const entered = Array.from({ length: 100 }, () => capacity.enter(upstream(), wanting({ budgetMs: 0 })))
+    await expect(Promise.all(entered)).resolves.toHaveLength(100)
+  })
+
+  test('go by priority, then by who came first', async () => {
+    const capacity = createCapacity()
+    const order: string[] = []
+    const leave = await capacity.enter(upstream(1), wanting())
+    const enter = async (name: string, priority: number) => {
+      const done = await capacity.enter(upstream(1), wanting({ priority }))
+      order.push(name)
+      done()
+    }
+    const all = [enter('low', 0), enter('first', 2), enter('second', 2), enter('high', 3)]
+    await settled()
+    expect(order).toEqual([])
+    leave()
+    await Promise.all(all)
+    expect(order).toEqual(['high', 'first', 'second', 'low'])
+  })
+
+  test('are refused once the budget is spent, and the queue forgets who left', async () => {
+    const capacity = createCapacity()
+    const leave = await capacity.enter(upstream(1), wanting())
+    const refused = await rejectedBy(UpstreamFailure, capacity.enter(upstream(1), wanting({ budgetMs: 1 })))
+    expect(refused.kind).toBe('rate_limited')
+    leave()
+    const again = await capacity.enter(upstream(1), wanting({ budgetMs: 0 }))
+    again()
+  })
+
+  test('are given back once, also by an abort', async () => {
+    const capacity = createCapacity()
+    const client = new AbortController()
+    const leave = await capacity.enter(upstream(1), wanting({ signal: client.signal }))
+    client.abort()
+    leave()
+    await capacity.enter(upstream(1), wanting({ budgetMs: 0 }))
+    const refused = await rejectedBy(UpstreamFailure, capacity.enter(upstream(1), wanting({ budgetMs: 1 })))
+    expect(refused.kind).toBe('rate_limited')
+  })
+
+  test('are not waited for by a client that left', async () => {
+    const capacity = createCapacity()
+    await capacity.enter(upstream(1), wanting())
+    const client = new AbortController()
+    const waiting = rejectedBy(UpstreamFailure, capacity.enter(upstream(1), wanting({ signal: client.signal })))
+    client.abort()
+    expect((await waiting).kind).toBe('aborted')
+  })
+})
