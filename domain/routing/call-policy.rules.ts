@@ -1,5 +1,6 @@
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { badRequest, DomainError } from '../errors.ts'
+import { isStorable } from '../text.rules.ts'
 import type { KeyRules } from '../tenancy/tenancy.rules.ts'
 
 const MOST_METADATA_CHARACTERS = 16_384
@@ -96,7 +97,9 @@ function requireSmokeTest(asked: Partial<Asked>, rules: KeyRules): void {
 export const isPrivate = (metadata: Metadata): boolean =>
   metadata?.contains_pii === true || metadata?.sensitive === true || metadata?.fallback_profile === 'privacy_first'
 
+/** It is stored with the call. */
 function requireBounded(metadata: object): void {
+  if (!isStorable(metadata)) throw badRequest('`metadata` holds a NUL or an unpaired surrogate.', 'metadata')
   if (JSON.stringify(metadata).length <= MOST_METADATA_CHARACTERS) return
   throw badRequest(`\`metadata\` may hold at most ${MOST_METADATA_CHARACTERS} characters as JSON.`, 'metadata')
 }

@@ -59,6 +59,9 @@ describe('bad metadata is a 400 that names it', () => {
     [{ latency_queue_budget_ms: 1.5 }, 'metadata.latency_queue_budget_ms'],
     [{ session_id: 'x'.repeat(2_000) }, 'metadata.session_id'],
     [{ anything: 'x'.repeat(20_000) }, 'metadata'],
+    [{ anything: 'a\0b' }, 'metadata'],
+    [{ 'a\0b': 1 }, 'metadata'],
+    [{ anything: '\uD800' }, 'metadata'],
   ])('%j', async (fields, param) => {
     const { reply, calls } = await tryChat(db, metadata(fields))
     expectError(reply, 400, { code: 'bad_request', param })
