@@ -22,7 +22,7 @@ const PURE = {
   ],
 }
 const COMPOSITION = ['../api/server.ts', '../domain/thing.ts', '../workflows/index.ts', '../activities/things.ts']
-const OUTGOING = ['undici', 'node:https', 'node:http2', 'axios']
+const OUTGOING = ['undici', 'node:https', 'node:http2', 'node:tls', 'node:dns/promises', 'axios']
 
 export const IMPORT_TABLE: ImportCase[] = [
   { file: 'domain/thing/pure.rules.ts', ...PURE },
