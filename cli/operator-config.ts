@@ -33,6 +33,7 @@ function environmentOf(
     SANDBOX_URL: hasSandbox ? `http://127.0.0.1:${ports['sandbox']}/v1` : undefined,
     ADMIN_TOKEN: textOf(join(dataDir, 'dev-admin-token')),
     SIGNING_KEY: textOf(join(dataDir, 'signing-key')),
+    SECRETS_KEY: textOf(join(dataDir, 'secrets-key')),
   }
 }
 

@@ -1,10 +1,12 @@
 import { resolve } from 'node:path'
 import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import type { SecretsKey } from './crypto/sealing.ts'
 
 const port = (options: { default?: number } = {}) => Type.Integer({ minimum: 0, maximum: 65535, ...options })
 const WHOLE_NUMBER = /^-?\d{1,9}$/
 const Url = Type.String({ pattern: '^https?://' })
+const SECRETS_KEYS = '^ *[a-z0-9_-]{1,32}:[0-9a-fA-F]{64} *(, *[a-z0-9_-]{1,32}:[0-9a-fA-F]{64} *)*$'
 
 /**
  * Every variable the system reads, and nowhere else is the environment read (Temporal's own TEMPORAL_* excepted,
@@ -20,6 +22,7 @@ const Environment = Type.Object({
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'], { default: 'info' }),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   SIGNING_KEY: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$' })),
+  SECRETS_KEY: Type.Optional(Type.String({ pattern: SECRETS_KEYS })),
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
   DATABASE_POOL_SIZE: Type.Integer({ minimum: 2, maximum: 200, default: 10 }),
   TEMPORAL_ADDRESS: Type.Optional(Type.String({ pattern: '^[^:/]+:\\d+$' })),
@@ -36,6 +39,7 @@ const Environment = Type.Object({
   OPENROUTER_BASE_URL: Type.Optional(Url),
   SANDBOX_URL: Type.Optional(Url),
   CATALOG_FILE: Type.Optional(Type.String()),
+  OUTBOUND_ALLOW_PRIVATE: Type.Enum(['true', 'false'], { default: 'false' }),
   UPSTREAM_REPLY_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 900 }),
   UPSTREAM_IDLE_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
 })
@@ -54,6 +58,8 @@ export interface Config {
   adminToken: string | undefined
   /** 32 bytes in hex: signs the links that this deployment gives out. */
   signingKey: string | undefined
+  /** Seal what is secret at rest: the first seals, all open. */
+  secretsKeys: readonly [SecretsKey, ...SecretsKey[]] | undefined
   database: { url: string | undefined; poolSize: number }
   temporal: {
     address: string | undefined
@@ -70,6 +76,8 @@ export interface Config {
     idleTimeoutMs: number
   }
   catalogFile: string | undefined
+  /** What may be asked at addresses that come from outside. */
+  outbound: { allowPrivate: boolean }
   /** The value of a variable that CATALOG_FILE names. */
   secret: (name: string) => string | undefined
 }
@@ -92,6 +100,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     logLevel: e.LOG_LEVEL,
     adminToken: e.ADMIN_TOKEN,
     signingKey: e.SIGNING_KEY,
+    secretsKeys: secretsKeysOf(e),
     database: { url: e.DATABASE_URL, poolSize: e.DATABASE_POOL_SIZE },
     temporal: {
       address: e.TEMPORAL_ADDRESS,
@@ -108,6 +117,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       idleTimeoutMs: e.UPSTREAM_IDLE_TIMEOUT_SECONDS * 1000,
     },
     catalogFile: e.CATALOG_FILE,
+    outbound: { allowPrivate: e.OUTBOUND_ALLOW_PRIVATE === 'true' },
     secret: name => env[name] || undefined,
   }
 }
@@ -142,6 +152,18 @@ function s3Of(e: Environment): Config['s3'] {
   }
 }
 
+function secretsKeysOf(e: Environment): Config['secretsKeys'] {
+  const keys = (e.SECRETS_KEY?.split(',') ?? []).map(text => {
+    const [id = '', hex = ''] = text.trim().split(':')
+    return { id, bytes: Buffer.from(hex, 'hex') }
+  })
+  const [first, ...others] = keys
+  if (new Set(keys.map(key => key.id)).size < keys.length) {
+    throw new ConfigError('SECRETS_KEY is wrong: it names two keys of the same id.')
+  }
+  return first === undefined ? undefined : [first, ...others]
+}
+
 function openRouterOf(e: Environment): Config['upstreams']['openRouter'] {
   if (e.OPENROUTER_API_KEY === undefined && e.OPENROUTER_BASE_URL === undefined) return undefined
   return {
@@ -162,4 +184,12 @@ export function requireDatabaseUrl(config: Pick<Config, 'database'>): string {
 export function requireSigningKey(config: Pick<Config, 'signingKey'>): Buffer {
   if (config.signingKey !== undefined) return Buffer.from(config.signingKey, 'hex')
   throw new ConfigError('SIGNING_KEY is not set: make one with `openssl rand -hex 32`, the same for all processes.')
+}
+
+/** Errors: ConfigError where none is configured. */
+export function requireSecretsKeys(config: Pick<Config, 'secretsKeys'>): readonly [SecretsKey, ...SecretsKey[]] {
+  if (config.secretsKeys !== undefined) return config.secretsKeys
+  throw new ConfigError(
+    'SECRETS_KEY is not set: make one with `echo k1:$(openssl rand -hex 32)`, the same for all processes.',
+  )
 }

@@ -12,6 +12,7 @@ export async function examine(config: Config): Promise<Finding[]> {
   const checks = [
     nodeCheck,
     secretCheck('SIGNING_KEY', config.signingKey, 'openssl rand -hex 32'),
+    secretCheck('SECRETS_KEY', config.secretsKeys, 'echo k1:$(openssl rand -hex 32)'),
     secretCheck('ADMIN_TOKEN', config.adminToken, 'openssl rand -hex 24'),
     ...databaseChecks(config),
     ...temporalChecks(config),
@@ -32,7 +33,7 @@ const nodeCheck: Check = {
   remedy: `Install Node.js ${LEAST_NODE.join('.')} or later.`,
 }
 
-const secretCheck = (name: string, value: string | undefined, command: string): Check => ({
+const secretCheck = (name: string, value: unknown, command: string): Check => ({
   name,
   look: () => {
     if (value === undefined) throw new Error('not set')

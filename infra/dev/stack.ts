@@ -20,6 +20,7 @@ export interface RunningStack {
   apiKey: string
   adminToken: string
   signingKey: string
+  secretsKey: string
   /** In order: what takes requests first, what others need last. Ten seconds at the most. */
   stop(): Promise<void>
   /** At once. */
@@ -35,6 +36,8 @@ export interface StackOptions {
   onBegin?: (stack: Pick<RunningStack, 'stop' | 'kill'>) => void
 }
 
+/** In the form of SECRETS_KEY. */
+const newSecretsKey = () => `k1:${randomHex(32)()}`
 const LEFTOVER_GRACE_MS = 5_000
 const STOP_WITHIN_MS = 9_500
 
@@ -62,6 +65,7 @@ class Stack implements RunningStack {
   apiKey = ''
   readonly adminToken: string
   readonly signingKey: string
+  readonly secretsKey: string
   readonly file: StackFile
   /** Postgres, Temporal, the sandbox model: what the processes need. */
   private readonly servers: ManagedProcess[] = []
@@ -81,6 +85,7 @@ class Stack implements RunningStack {
     this.release = release
     this.adminToken = config.adminToken ?? secretFile(config.dataDir, 'dev-admin-token', randomHex(24))
     this.signingKey = config.signingKey ?? secretFile(config.dataDir, 'signing-key', randomHex(32))
+    this.secretsKey = options.env['SECRETS_KEY'] || secretFile(config.dataDir, 'secrets-key', newSecretsKey)
     this.earlier = readStackFile(config.dataDir)
     const supervisor = identify(process.pid)
     if (supervisor === undefined) throw new Error('this process cannot be identified')
@@ -192,7 +197,12 @@ class Stack implements RunningStack {
   }
 
   private secrets() {
-    return { DATA_DIR: this.config.dataDir, ADMIN_TOKEN: this.adminToken, SIGNING_KEY: this.signingKey }
+    return {
+      DATA_DIR: this.config.dataDir,
+      ADMIN_TOKEN: this.adminToken,
+      SIGNING_KEY: this.signingKey,
+      SECRETS_KEY: this.secretsKey,
+    }
   }
 
   private async startProcesses(shared: NodeJS.ProcessEnv): Promise<void> {

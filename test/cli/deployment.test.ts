@@ -54,6 +54,7 @@ describe('the doctor', () => {
     expect(stdout).toMatch(/^FAIL +Migrations +.*`npx ipop migrate`/m)
     expect(stdout).toMatch(/^FAIL +Month partitions /m)
     expect(stdout).toMatch(/^FAIL +Temporal +no answer from 127\.0\.0\.1:1\. Set TEMPORAL_ADDRESS/m)
+    expect(stdout).toMatch(/^FAIL +SECRETS_KEY +not set\. .*echo k1:/m)
     expect(stdout).toMatch(/^FAIL +SIGNING_KEY +not set\. .*openssl rand -hex 32/m)
     expect(stdout).toMatch(/^FAIL +Upstream +.*OPENROUTER_API_KEY/m)
   })

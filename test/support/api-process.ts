@@ -37,7 +37,7 @@ export async function spawnApi(env: Record<string, string> = {}): Promise<ApiPro
 }
 
 function environment(): Record<string, string> {
-  const { databaseUrl, temporalAddress, dataDir, signingKey, catalogFile, upstreamUrl } = testStack()
+  const { databaseUrl, temporalAddress, dataDir, signingKey, secretsKey, catalogFile, upstreamUrl } = testStack()
   return {
     PATH: process.env['PATH'] ?? '',
     HOST: '127.0.0.1',
@@ -46,6 +46,7 @@ function environment(): Record<string, string> {
     TEMPORAL_ADDRESS: temporalAddress,
     DATA_DIR: dataDir,
     SIGNING_KEY: signingKey,
+    SECRETS_KEY: secretsKey,
     CATALOG_FILE: catalogFile,
     OPENROUTER_BASE_URL: upstreamUrl,
   }

@@ -46,5 +46,6 @@ export default async function globalSetup(): Promise<void> {
     dataDir,
     catalogFile,
     signingKey: stack.signingKey,
+    secretsKey: stack.secretsKey,
   })
 }

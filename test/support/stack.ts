@@ -9,6 +9,7 @@ export interface TestStack {
   dataDir: string
   catalogFile: string
   signingKey: string
+  secretsKey: string
 }
 
 const VARIABLE = 'IPOP_TEST_STACK'

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import { resolve } from 'node:path'
-import { ConfigError, readConfig, requireDatabaseUrl, requireSigningKey } from '../../infra/config.ts'
+import {
+  ConfigError,
+  readConfig,
+  requireDatabaseUrl,
+  requireSecretsKeys,
+  requireSigningKey,
+} from '../../infra/config.ts'
 
 test('nothing set is the development default', () => {
   const { secret: _secret, ...config } = readConfig({})
@@ -14,6 +20,7 @@ test('nothing set is the development default', () => {
     logLevel: 'info',
     adminToken: undefined,
     signingKey: undefined,
+    secretsKeys: undefined,
     database: { url: undefined, poolSize: 10 },
     temporal: {
       address: undefined,
@@ -25,6 +32,7 @@ test('nothing set is the development default', () => {
     s3: undefined,
     upstreams: { openRouter: undefined, sandboxUrl: undefined, replyTimeoutMs: 900_000, idleTimeoutMs: 120_000 },
     catalogFile: undefined,
+    outbound: { allowPrivate: false },
   })
 })
 
@@ -73,6 +81,16 @@ describe('what is set', () => {
     ['an empty variable that CATALOG_FILE names', { GPU_KEY: '' }, c => c.secret('GPU_KEY'), undefined],
     ['a variable that CATALOG_FILE names and nobody set', {}, c => c.secret('GPU_KEY'), undefined],
     [
+      'secrets keys, in order',
+      { SECRETS_KEY: `k2:${'ab'.repeat(32)}, k-1:${'CD'.repeat(32)}` },
+      c => c.secretsKeys,
+      [
+        { id: 'k2', bytes: Buffer.alloc(32, 0xab) },
+        { id: 'k-1', bytes: Buffer.alloc(32, 0xcd) },
+      ],
+    ],
+    ['private addresses', { OUTBOUND_ALLOW_PRIVATE: 'true' }, c => c.outbound.allowPrivate, true],
+    [
       'an S3 server',
       { S3_ENDPOINT: 'http://s3:9000', S3_ACCESS_KEY_ID: 'a', S3_SECRET_ACCESS_KEY: 'b' },
       c => c.s3,
@@ -102,6 +120,11 @@ describe('a wrong variable is one sentence that names it and does not show it', 
     ['TEMPORAL_ADDRESS', 'host'],
     ['ADMIN_TOKEN', 'hunter2'],
     ['SIGNING_KEY', 'hunter2'],
+    ['SECRETS_KEY', 'hunter2'],
+    ['SECRETS_KEY', `k1:${'a'.repeat(63)}`],
+    ['SECRETS_KEY', 'a'.repeat(64)],
+    ['SECRETS_KEY', `k1:${'a'.repeat(64)},`],
+    ['OUTBOUND_ALLOW_PRIVATE', 'yes'],
     ['S3_ENDPOINT', 's3.test'],
     ['OPENROUTER_BASE_URL', 'localhost:11434'],
     ['UPSTREAM_REPLY_TIMEOUT_SECONDS', '0'],
@@ -123,9 +146,15 @@ describe('a wrong variable is one sentence that names it and does not show it', 
     )
   })
 
+  test('two secrets keys need two ids', () => {
+    const SECRETS_KEY = `k1:${'ab'.repeat(32)},k1:${'cd'.repeat(32)}`
+    expect(() => readConfig({ SECRETS_KEY })).toThrow(/^SECRETS_KEY is wrong: it names two keys of the same id\.$/)
+  })
+
   test('what a process cannot do without', () => {
     expect(() => requireDatabaseUrl(readConfig({}))).toThrow(/^DATABASE_URL is not set/)
     expect(() => requireSigningKey(readConfig({}))).toThrow(/^SIGNING_KEY is not set/)
+    expect(() => requireSecretsKeys(readConfig({}))).toThrow(/^SECRETS_KEY is not set/)
     expect(requireDatabaseUrl(readConfig({ DATABASE_URL: 'postgres://h/d' }))).toBe('postgres://h/d')
     expect(requireSigningKey(readConfig({ SIGNING_KEY: 'ab'.repeat(32) }))).toHaveLength(32)
   })
