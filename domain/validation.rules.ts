@@ -4,6 +4,8 @@ import type { TLocalizedValidationError } from 'typebox/error'
 import { badRequest } from './errors.ts'
 
 const MOST_ERRORS = 1
+/** The caller's own words may be in it. */
+const LONGEST_PARAM = 200
 const validators = new WeakMap<TSchema, Validator>()
 
 function validatorOf(schema: TSchema): Validator {
@@ -67,7 +69,9 @@ function describe(error: TLocalizedValidationError, place: string[]): Error {
     const missing = [...path, error.params.requiredProperties[0] ?? ''].join('.')
     return badRequest(`\`${missing}\` is required.`, missing)
   }
-  const param = path.join('.')
+  const param = path.join('.').slice(0, LONGEST_PARAM)
+  // No value is right where the schema knows no such field.
+  if (error.keyword === 'boolean') return badRequest(`\`${param}\` is not known here.`, param)
   if (error.keyword === 'enum') {
     return badRequest(`\`${param}\` must be one of ${error.params.allowedValues.map(String).join(', ')}.`, param)
   }

@@ -12,6 +12,7 @@ import { requireDatabaseUrl, requireSigningKey, type Config } from '../infra/con
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics } from '../infra/metrics.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
+import { createOutbound } from '../infra/outbound/outbound.ts'
 import { openDatabase } from '../infra/postgres/database.ts'
 import { openListener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/openai-client.ts'
@@ -30,7 +31,8 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   })
   const listener = await openListener(databaseUrl, [JOB_CANCELS, JOB_COMMANDS, MODEL_PAUSES], log)
   const metrics = createMetrics(`worker-${name}`)
-  const upstreams = createUpstreamClient(config.upstreams)
+  const outbound = createOutbound(config.outbound)
+  const upstreams = createUpstreamClient(config.upstreams, outbound)
   const metricsServer =
     config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
   const deps: BatchActivityDeps = {
@@ -49,6 +51,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   const close = async () => {
     metricsServer?.close()
     await upstreams.close()
+    await outbound.close()
     await listener.close()
     await db.close()
   }

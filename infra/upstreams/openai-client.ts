@@ -1,31 +1,27 @@
-import { Agent, request, type Dispatcher } from 'undici'
+import { request, type Dispatcher } from 'undici'
+import type { Outbound } from '../outbound/outbound.ts'
+import { createDispatchers, type UpstreamTimeouts } from './dispatchers.ts'
 import { failureOfReply, failureOfThrown, failureInBody } from './failures.ts'
 import { dataOfEvents, withFirst } from './events.ts'
-import { UpstreamFailure, type UpstreamCall, type UpstreamClient, type UpstreamSettings } from './upstream.ts'
+import { probe } from './probe.ts'
+import {
+  UpstreamFailure,
+  type UpstreamCall,
+  type UpstreamClient,
+  type UpstreamProbe,
+  type UpstreamSettings,
+} from './upstream.ts'
 
-export interface UpstreamTimeouts {
-  /** Longest wait for a reply's head. Reasoning calls are silent for minutes: the default of 5 is too short. */
-  replyTimeoutMs: number
-  /** Longest silence within a reply. */
-  idleTimeoutMs: number
-}
-
-const CONNECT_TIMEOUT_MS = 10_000
 const REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 
 /** Speaks the OpenAI-compatible wire format (https://platform.openai.com/docs/api-reference). */
-export function createUpstreamClient({ replyTimeoutMs, idleTimeoutMs }: UpstreamTimeouts): UpstreamClient {
-  const agent = new Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: replyTimeoutMs,
-    bodyTimeout: idleTimeoutMs,
-    maxResponseSize: -1,
-  })
+export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbound): UpstreamClient & UpstreamProbe {
+  const dispatchers = createDispatchers(timeouts, outbound)
 
   const send = async (upstream: UpstreamSettings, call: UpstreamCall): Promise<Dispatcher.ResponseData> => {
     const reply = await request(upstream.baseUrl + call.path, {
       method: 'POST',
-      dispatcher: agent,
+      dispatcher: dispatchers.of(upstream),
       signal: call.signal,
       headers: headersFor(upstream),
       body: JSON.stringify(call.body),
@@ -56,7 +52,8 @@ export function createUpstreamClient({ replyTimeoutMs, idleTimeoutMs }: Upstream
         throw failureOfThrown(error, call.signal)
       }
     },
-    close: () => agent.close(),
+    probe: (upstream, signal) => probe(dispatchers.of(upstream), upstream, signal),
+    close: () => dispatchers.close(),
   }
 }
 

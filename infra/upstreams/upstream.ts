@@ -1,7 +1,7 @@
-/** An OpenAI-compatible server that serves models. */
+/** A server that serves models. */
 export interface UpstreamSettings {
   id: string
-  /** Without a trailing slash; operations such as `/chat/completions` are appended. */
+  /** Without a trailing slash; operations such as `/chat/completions` or `/messages` are appended. */
   baseUrl: string
   apiKey: string | undefined
   /** Whether prompts leave the operator's own network. */
@@ -13,6 +13,8 @@ export interface UpstreamSettings {
   maxConcurrency?: number | undefined
   /** Whether it takes hints for caching prompts. */
   promptCaching?: boolean | undefined
+  /** The address came from a user: it is asked through infra/outbound alone. */
+  userSupplied?: boolean
 }
 
 export type UpstreamPath = '/chat/completions' | '/embeddings'
@@ -79,4 +81,9 @@ export interface UpstreamClient {
   /** Resolves at the first event. Errors: UpstreamFailure. */
   events(upstream: UpstreamSettings, call: UpstreamCall): Promise<UpstreamEvents>
   close(): Promise<void>
+}
+
+export interface UpstreamProbe {
+  /** Asks for the list of models, which costs nothing: whether address and key are good. Errors: UpstreamFailure. */
+  probe(upstream: UpstreamSettings, signal: AbortSignal): Promise<void>
 }

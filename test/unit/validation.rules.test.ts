@@ -28,6 +28,13 @@ describe('refuses with a 400 that names the field', () => {
     ['no model', ChatCompletionRequest, { messages: [user] }, 'model', /`model` is required/],
     ['a model that is null', ChatCompletionRequest, chat({ model: null }), 'model', /must be string/],
     ['an empty model', ChatCompletionRequest, chat({ model: '' }), 'model', /`model` must not have fewer/],
+    [
+      'a field that a closed schema does not know',
+      Type.Object({ a: Type.Object({}, { additionalProperties: false }) }),
+      { a: { b: 'secret' } },
+      'a.b',
+      /^`a\.b` is not known here\.$/,
+    ],
     ['no messages', ChatCompletionRequest, chat({ messages: [] }), 'messages', /`messages` must not have fewer/],
     [
       'a message that is a text',

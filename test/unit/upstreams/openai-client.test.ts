@@ -3,25 +3,29 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { createOutbound } from '../../../infra/outbound/outbound.ts'
 import { createUpstreamClient } from '../../../infra/upstreams/openai-client.ts'
 import {
   UpstreamFailure,
   type UpstreamCall,
   type UpstreamClient,
+  type UpstreamProbe,
   type UpstreamSettings,
 } from '../../../infra/upstreams/upstream.ts'
 import { deferred, rejectedBy } from '../fixtures.ts'
 import { startLocalServer, type LocalServer } from './local-server.ts'
 
 let server: LocalServer
-let client: UpstreamClient
+let client: UpstreamClient & UpstreamProbe
+const outbound = createOutbound({ allowPrivate: false })
 beforeAll(async () => {
   server = await startLocalServer()
-  client = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 })
+  client = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound)
 })
 afterAll(async () => {
   await server.close()
   await client.close()
+  await outbound.close()
 })
 
 const never = new AbortController().signal
@@ -342,7 +346,7 @@ describe('an upstream that falls silent times out', () => {
 
   // At once, since the timers of the client have the grain of a second.
   beforeAll(async () => {
-    const quick = createUpstreamClient({ replyTimeoutMs: 100, idleTimeoutMs: 100 })
+    const quick = createUpstreamClient({ replyTimeoutMs: 100, idleTimeoutMs: 100 }, outbound)
     const outcomeOf = async ([name, answer, send]: (typeof cases)[number]) => {
       const silent = await startLocalServer()
       silent.answer(answer)
@@ -356,4 +360,22 @@ describe('an upstream that falls silent times out', () => {
   test.each(cases)('%s', name => {
     expect(outcomes.get(name)?.kind).toBe('timeout')
   })
+})
+
+test('an upstream that a user names goes through the outbound door', async () => {
+  let connections = 0
+  server.answer(response => {
+    connections += 1
+    reply(200, {})(response)
+  })
+  const named = { ...server.upstream, userSupplied: true }
+  expect(await failure(client.json(named, callWith()))).toMatchObject({
+    kind: 'unavailable',
+    message: expect.stringContaining('OUTBOUND_REFUSED'),
+  })
+  expect(await failure(client.events(named, callWith()))).toMatchObject({ kind: 'unavailable' })
+  expect(await failure(client.probe(named, never))).toMatchObject({ kind: 'unavailable' })
+  expect(connections).toBe(0)
+  await client.probe(server.upstream, never)
+  expect(connections).toBe(1)
 })
