@@ -1,17 +1,23 @@
 import type { ChatDeps } from '../domain/chat/chat.service.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { Config } from '../infra/config.ts'
+import type { SecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
 import type { Metrics } from '../infra/metrics.ts'
 import type { ObjectStore } from '../infra/objects/store.ts'
+import type { Outbound } from '../infra/outbound/outbound.ts'
 import type { Database } from '../infra/postgres/database.ts'
+import type { UpstreamProbe } from '../infra/upstreams/upstream.ts'
 
 /** What the API's handlers work with; a service takes the part it uses. */
 export interface ApiDeps extends ChatDeps {
   config: Pick<Config, 'publicUrl'>
   db: Database
+  upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
   keyCache: KeyCache
+  secrets: SecretBox
+  outbound: Outbound
   log: Log
   metrics: Metrics
 }

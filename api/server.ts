@@ -3,21 +3,28 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createCallRecorder } from '../domain/calls/call.service.ts'
 import { loadCatalog } from '../domain/catalog/catalog.ts'
+import { createCredentialsOf } from '../domain/credentials/credential-cache.ts'
+import { credentialRoutes as ownRoutes } from '../domain/credentials/credential-routes.ts'
+import { createCredentialUse } from '../domain/credentials/credential-use.ts'
+import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
 import { createBalances } from '../domain/ledger/balances.ts'
 import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
+import { createSecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics } from '../infra/metrics.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
+import { createOutbound } from '../infra/outbound/outbound.ts'
 import { openDatabase } from '../infra/postgres/database.ts'
 import { openListener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/openai-client.ts'
-import { requireDatabaseUrl, requireSigningKey } from '../infra/config.ts'
+import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey } from '../infra/config.ts'
 import { batchRoutes } from './batches.ts'
 import { chatRoutes } from './chat.ts'
+import { credentialRoutes } from './credentials.ts'
 import type { ApiDeps } from './deps.ts'
 import { fileRoutes } from './files.ts'
 import { createApp } from './http/app.ts'
@@ -26,7 +33,7 @@ import { modelRoutes } from './models.ts'
 import { systemRoutes } from './system.ts'
 import { usageRoutes } from './usage.ts'
 
-const FEATURES = [...modelRoutes, ...chatRoutes, ...fileRoutes, ...batchRoutes, ...usageRoutes]
+const FEATURES = [...modelRoutes, ...chatRoutes, ...fileRoutes, ...batchRoutes, ...usageRoutes, ...credentialRoutes]
 const routes = [...FEATURES, ...systemRoutes(FEATURES)]
 
 /** Longest wait for a request's headers; bodies are bounded by idle time, since uploads may be slow. */
@@ -43,22 +50,28 @@ export interface RunningApi {
 /** Starts an API process. */
 export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const databaseUrl = requireDatabaseUrl(config)
+  const secrets = createSecretBox(requireSecretsKeys(config))
   const db = openDatabase({ url: databaseUrl, poolSize: config.database.poolSize, applicationName: 'ipop-api' })
-  const listener = await openListener(databaseUrl, [KEY_CHANGES, ACCOUNT_CHANGES], log)
+  const listener = await openListener(databaseUrl, [KEY_CHANGES, ACCOUNT_CHANGES, CREDENTIAL_CHANGES], log)
   const metrics = createMetrics('api')
   const balances = createBalances({ db, listener })
-  const upstreams = createUpstreamClient(config.upstreams)
+  const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
+  const outbound = createOutbound(config.outbound)
+  const upstreams = createUpstreamClient(config.upstreams, outbound)
   const deps: ApiDeps = {
     config,
     db,
     objects: openObjectStore(config, requireSigningKey(config)),
     keyCache: createKeyCache(listener),
+    credentialUse: createCredentialUse({ db, log }),
+    secrets,
+    outbound,
     balances,
     recordCall: createCallRecorder({ db, balances, metrics }),
     catalog: loadCatalog(config),
     upstreams,
     ...newRouteExperience(),
-    ownRoutes: () => Promise.resolve([]),
+    ownRoutes: (owner, model) => ownRoutes({ credentialsOf }, owner, model),
     log,
     metrics,
   }
@@ -79,6 +92,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       await Promise.allSettled(underWay)
       metricsServer?.close()
       await upstreams.close()
+      await outbound.close()
       await listener.close()
       await db.close()
     },

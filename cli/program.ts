@@ -6,6 +6,7 @@ import { keysCommand } from './commands/keys.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { projectsCommand } from './commands/projects.ts'
+import { secretsCommand } from './commands/secrets.ts'
 import { usersCommand } from './commands/users.ts'
 import { examples } from './declare.ts'
 import { processCommands } from './process-commands.ts'
@@ -26,6 +27,7 @@ const operatorCommands = (): Command[] => [
   creditsCommand(),
   jobsCommand(),
   ledgerCommand(),
+  secretsCommand(),
   migrateCommand(),
   doctorCommand(),
 ]

@@ -4,6 +4,7 @@ import { Runtime, Worker, type NativeConnection, type WorkerOptions } from '@tem
 import { loadCatalog } from '../domain/catalog/catalog.ts'
 import { createFairGate } from '../domain/batches/fair-gate.ts'
 import { createRowCommit } from '../domain/batches/row-commit.ts'
+import { createCredentialUse } from '../domain/credentials/credential-use.ts'
 import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
 import { JOB_CANCELS, JOB_COMMANDS } from '../domain/jobs/jobs.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
@@ -42,6 +43,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     upstreams,
     ...newRouteExperience(),
     ownRoutes: () => Promise.resolve([]),
+    credentialUse: createCredentialUse({ db, log }),
     pauses: createPauses({ db, listener, log }),
     gate: createFairGate(ROWS_AT_ONCE),
     commitRow: createRowCommit({ db, metrics }),

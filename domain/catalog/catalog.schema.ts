@@ -179,6 +179,10 @@ const CatalogRoute = Type.Object({
 })
 export type CatalogRoute = Static<typeof CatalogRoute>
 
+/** Where users may have keys of their own. */
+export const Provider = Type.Enum(['openai', 'anthropic', 'deepseek'])
+export type Provider = Static<typeof Provider>
+
 /** The catalog's own data, and what a deployment's CATALOG_FILE may hold: models by id override or extend. */
 export const CatalogEntry = Type.Object(
   {
@@ -213,6 +217,8 @@ export const CatalogEntry = Type.Object(
       effective_date: Type.Optional(Type.String()),
     }),
     price_note: Type.Optional(Type.String()),
+    /** Who serves it natively, and under which id: for calls over the user's own key. */
+    byok: Type.Optional(Type.Object({ provider: Provider, model: Type.String() })),
     routes: Type.Array(CatalogRoute, { minItems: 1 }),
   },
   { additionalProperties: false },

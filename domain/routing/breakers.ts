@@ -10,7 +10,7 @@ const UNHEALTHY: ReadonlySet<UpstreamFailureKind> = new Set(['refused', 'unknown
 export type RouteHealth = 'good' | 'recovering' | 'broken'
 
 /**
- * A circuit breaker for each upstream and model: five failures in a row open it, after ten seconds one call tries.
+ * A circuit breaker for each upstream, model and user's own key: five failures in a row open it, after ten seconds one call tries.
  * It is this process's own experience.
  */
 export interface Breakers {
@@ -23,7 +23,7 @@ export function createBreakers(): Breakers {
   const breakers = new Map<string, CircuitBreakerPolicy>()
   const openedAtMs = new Map<CircuitBreakerPolicy, number>()
   const breakerOf = (route: Route) => {
-    const key = `${route.upstream.id} ${route.model}`
+    const key = `${route.upstream.id} ${route.model} ${route.credentialId ?? ''}`
     const known = breakers.get(key)
     if (known !== undefined) return known
     const made: CircuitBreakerPolicy = circuitBreaker(

@@ -9,6 +9,7 @@ import {
 } from '../../infra/upstreams/upstream.ts'
 import type { Catalog, Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import type { CredentialUse } from '../credentials/credential-use.ts'
 import { DomainError, rateLimited } from '../errors.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { createBreakers, type Breakers } from './breakers.ts'
@@ -31,6 +32,8 @@ export interface RoutingDeps extends RouteExperience {
   upstreams: UpstreamClient
   /** Routes that the owner's own provider credentials pay for. */
   ownRoutes: (owner: Owner, model: CatalogEntry) => Promise<readonly Route[]>
+  /** Told what calls over them tell of the credentials. */
+  credentialUse: CredentialUse
   log: Log
 }
 
@@ -124,6 +127,7 @@ async function firstThatAnswers<Reply extends object>(
   })
   if (answered === undefined) throw noneAnswered(failures)
   const { candidate: route, reply } = answered
+  if (route.credentialId !== undefined) deps.credentialUse.succeeded(call.owner, route.credentialId)
   if (call.policy.sessionId !== undefined) {
     deps.sessions.note({ owner: call.owner, modelId: call.model.id, sessionId: call.policy.sessionId }, route)
   }
@@ -150,7 +154,8 @@ function requireNextRoute(deps: RoutingDeps, call: RoutedCall, route: Route, err
     kind: error.kind,
     status: error.status,
   }
-  if (error.kind === 'refused')
+  if (route.credentialId !== undefined) deps.credentialUse.failed(call.owner, route.credentialId, error)
+  if (error.kind === 'refused' && route.credentialId === undefined)
     deps.log.error(fields, 'the upstream refused our own key or credit: an operator must look')
   else deps.log.warn(fields, 'an upstream call failed')
   return error

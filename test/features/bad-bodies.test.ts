@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { badValues, nested } from '../support/bad-values.ts'
 import { chatRow } from '../support/batches.ts'
+import { credentialOf, CREDENTIALS, newCredential } from '../support/credentials.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
 import { rawRequest, type RawReply, type RawRequest } from '../support/raw-request.ts'
@@ -25,8 +26,17 @@ const withBody = document.operations
 const SOUND: Record<string, (fileId: string) => Fields> = {
   'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /batches': fileId => ({ input_file_id: fileId }),
+  'POST /account/provider-credentials': () => credentialOf(),
+  'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),
 }
-const LIMIT_BYTES: Record<string, number> = { 'POST /chat/completions': 32 * MIB, 'POST /batches': MIB }
+const LIMIT_BYTES: Record<string, number> = { 'POST /chat/completions': 32 * MIB }
+/** The path of each operation that has an id in it, of a thing of the tenant's. */
+const PATHS: Record<string, (tenant: Tenant) => Promise<string>> = {
+  'PATCH /account/provider-credentials/{credential_id}': async ({ api }) =>
+    `${CREDENTIALS}/${(await newCredential(api)).id}`,
+}
+const pathOf = async ({ method, path }: ServedOperation, tenant: Tenant): Promise<string> =>
+  PATHS[`${method} ${path}`]?.(tenant) ?? path
 
 interface Target {
   tenant: Tenant
@@ -38,12 +48,13 @@ interface Target {
 async function target(operation: ServedOperation, requests: (target: Target) => Promise<void>): Promise<void> {
   const tenant = await newTenant(db)
   const fileId = await tenant.api.upload([chatRow('a', 'hello')])
+  const path = await pathOf(operation, tenant)
   const before = await rowCounts(db, tenant.userId)
   await requests({
     tenant,
     sound: SOUND[`${operation.method} ${operation.path}`]?.(fileId) ?? {},
     send: (body, headers = {}) =>
-      rawRequest(operation.method, operation.path, {
+      rawRequest(operation.method, path, {
         headers: withoutUndefined({ 'x-api-key': tenant.secret, 'content-type': JSON_TYPE, ...headers }),
         ...(body !== undefined && { body }),
       }),
@@ -69,6 +80,7 @@ describe.each(withBody)('%s', (name, operation) => {
     messages: [[], [5], [{}], [{ role: 'evil', content: 'x' }], [{ role: 'user' }], [{ role: 'user', content: 5 }]],
     tools: [[5], [{}], [{ type: 'evil' }], [{ type: 'function' }], [{ type: 'function', function: { name: 'a b' } }]],
     endpoint: ['/v1/embeddings/../chat', 'chat_completions\u0000'],
+    base_url: [5, true, [], {}, '', 'http://1.1.1.1', 'https://127.0.0.1'],
     metadata: name === 'POST /batches' ? [{ a: '\u0000' }, { a: ['\ud800'] }, { b: { '\u0000': 1 } }] : [],
   }
 
@@ -87,8 +99,10 @@ describe.each(withBody)('%s', (name, operation) => {
     })
   })
 
-  test.each((schema['required'] as string[]).map(field => [field]))('misses `%s`', async field => {
-    await target(operation, async ({ send, sound }) => {
+  const required = (schema['required'] ?? []) as string[]
+  for (const field of required) test(`misses \`${field}\``, () => expectMissed(field))
+  const expectMissed = (field: string) =>
+    target(operation, async ({ send, sound }) => {
       const { [field]: _, ...others } = sound
       expectError(await send(JSON.stringify(others)), 400, { code: 'bad_request', param: field })
       const hidden = JSON.stringify({ ...others, constructor: sound }).replace(
@@ -98,7 +112,6 @@ describe.each(withBody)('%s', (name, operation) => {
       expectError(await send(hidden), 400, { code: 'bad_request', param: field })
       expectError(await send(JSON.stringify({ ...sound, [field]: null })), 400, { code: 'bad_request', param: field })
     })
-  })
 
   const BROKEN: [string, (sound: string) => string | Uint8Array][] = [
     ['nothing', () => ''],
@@ -143,7 +156,7 @@ describe.each(withBody)('%s', (name, operation) => {
   })
 
   test('refuses an over-long body, by its length, as it comes, and unpacked', async () => {
-    const limit = LIMIT_BYTES[name] ?? 0
+    const limit = LIMIT_BYTES[name] ?? MIB
     const padded = (sound: Fields, bytes: number) => JSON.stringify({ ...sound, padding: 'x'.repeat(bytes) })
     await target(operation, async ({ send, sound }) => {
       const never = new Readable({ read: () => undefined })
@@ -160,7 +173,9 @@ describe.each(withBody)('%s', (name, operation) => {
     const tenant = await newTenant(db)
     const sound = SOUND[name]?.(await tenant.api.upload([chatRow('a', 'hello')])) ?? {}
     const odd = JSON.stringify({ ...sound, constructor: 1 }).replace('{', '{"__proto__":{"stream":true},')
-    const reply = await tenant.api.send('POST', operation.path, { headers: { 'content-type': JSON_TYPE }, body: odd })
+    const body = schema['additionalProperties'] === false ? JSON.stringify(sound) : odd
+    const path = await pathOf(operation, tenant)
+    const reply = await tenant.api.send(operation.method, path, { headers: { 'content-type': JSON_TYPE }, body })
     expect(reply.status).toBe(200)
     expect(reply.headers.get('content-type')).toContain(JSON_TYPE)
   })

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { compareContract, type OpenApiDocument } from '../contract/compare.ts'
 import { chatRow, startBatch, untilEnded } from '../support/batches.ts'
 import { apiClient, type ApiReply } from '../support/client.ts'
+import { credentialOf, patchCredential } from '../support/credentials.ts'
 import { testDatabase } from '../support/database.ts'
 import { servedDocument, type ServedDocument } from '../support/served-document.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
@@ -24,7 +25,12 @@ const OPERATIONS = [
   'GET /status',
   'GET /usage',
   'GET /usage/export',
+  'GET /account/provider-credentials',
+  'DELETE /account/provider-credentials/{credential_id}',
   'DELETE /files/{file_id}',
+  'PATCH /account/provider-credentials/{credential_id}',
+  'POST /account/provider-credentials',
+  'POST /account/provider-credentials/{credential_id}/test',
   'POST /batches',
   'POST /batches/{batch_id}/cancel',
   'POST /chat/completions',
@@ -124,6 +130,18 @@ describe('a reply is as its schema says', () => {
     expectKept('GET', '/batches', await api.get('/batches'))
     const stopped = await startBatch(api, [chatRow('a', JSON.stringify({ fake: { hang: true } }))])
     expectKept('POST', '/batches/{batch_id}/cancel', await api.post(`/batches/${stopped}/cancel`))
+  })
+
+  test('of provider credentials', async () => {
+    const { api } = await newTenant(db)
+    const path = '/account/provider-credentials'
+    const made = await api.post(path, credentialOf({ base_url: 'https://1.1.1.1' }))
+    expectKept('POST', path, made)
+    const { id } = made.body
+    expectKept('PATCH', `${path}/{credential_id}`, await patchCredential(api, id, { base_url: null }))
+    expectKept('POST', `${path}/{credential_id}/test`, await api.post(`${path}/${id}/test`))
+    expectKept('GET', path, await api.get(path))
+    expectKept('DELETE', `${path}/{credential_id}`, await api.delete(`${path}/${id}`))
   })
 
   test.each<[string, string, (tenant: Tenant) => Promise<ApiReply>, number]>([

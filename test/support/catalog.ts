@@ -30,6 +30,7 @@ const MODELS: Entry[] = [
   entry('test/small-window', { max_input_tokens: 50, tokenizer: 'o200k_base' }),
   entry('test/bare', { capabilities: ['chat', 'code', 'streaming'] }),
   entry('test/external', { routes: [{ upstream: 'openrouter', model: 'external' }] }),
+  entry('test/byok', { byok: { provider: 'openai', model: 'byok-native' } }),
   entry('test/unrouted', { routes: [{ upstream: 'nowhere', model: 'x' }] }),
   entry('test/embed', {
     capabilities: ['embeddings'],

@@ -1,6 +1,15 @@
 import type { Database } from '../../infra/postgres/database.ts'
 
-const TABLES = ['files', 'batches', 'jobs', 'idempotency_keys', 'inference_requests', 'ledger_entries', 'holds']
+const TABLES = [
+  'files',
+  'batches',
+  'jobs',
+  'idempotency_keys',
+  'inference_requests',
+  'ledger_entries',
+  'holds',
+  'provider_credentials',
+]
 
 /** How many rows of each kind the account has: what a refused request must not change. */
 export async function rowCounts(db: Database, userId: string): Promise<Record<string, number>> {

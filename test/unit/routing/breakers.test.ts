@@ -56,6 +56,7 @@ describe('five failures in a row open the circuit', () => {
   test('of that upstream and model alone', async () => {
     const breakers = await opened()
     expect(breakers.healthOf({ upstream, model: 'other' })).toBe('good')
+    expect(breakers.healthOf({ upstream, model: 'm', credentialId: 'cred_1' })).toBe('good')
     expect(breakers.healthOf({ upstream: { ...upstream, id: 'b' }, model: 'm' })).toBe('good')
     expect(breakers.healthOf({ upstream: { ...upstream }, model: 'm' })).toBe('broken')
   })

@@ -27,6 +27,7 @@ const failing = (kind: UpstreamFailureKind, details: ConstructorParameters<typeo
 function routing(routes: Route[], answers: Record<string, Answer>) {
   const asked: [string, unknown][] = []
   const lines: { level: number; msg: string; upstream?: string; kind?: string }[] = []
+  const told: [string, string][] = []
   const answer = async ({ id }: { id: string }, { body }: UpstreamCall) => {
     asked.push([id, body['model']])
     const outcome = answers[id] ?? 'fine'
@@ -38,6 +39,10 @@ function routing(routes: Route[], answers: Record<string, Answer>) {
     upstreams: { json: answer, events: answer, close: () => Promise.resolve() },
     ...newRouteExperience(),
     ownRoutes: () => Promise.resolve([]),
+    credentialUse: {
+      succeeded: (_owner, id) => void told.push(['succeeded', id]),
+      failed: (_owner, id, { kind }) => void told.push([kind, id]),
+    },
     log: pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) }),
   }
   const call = {
@@ -50,7 +55,7 @@ function routing(routes: Route[], answers: Record<string, Answer>) {
     body: { model: 'public', messages: ['a secret prompt'] },
     signal: new AbortController().signal,
   }
-  return { deps, call, asked, lines, run: () => callForJson(deps, call) }
+  return { deps, call, asked, lines, told, run: () => callForJson(deps, call) }
 }
 
 describe('routes are tried in their order', () => {
@@ -164,4 +169,15 @@ test('a route whose circuit is open is passed over without a call', async () => 
   asked.length = 0
   expect(await run()).toMatchObject({ route: { upstream: { id: 'b' } }, fallbackCount: 1 })
   expect(asked.map(([id]) => id)).toEqual(['b'])
+})
+
+test("what calls over the caller's own keys tell is kept of the credential, and is no operator's matter", async () => {
+  const own = { ...a, credentialId: 'cred_1' }
+  const { run, told, lines } = routing([own, { ...b, credentialId: 'cred_2' }], { a: failing('refused') })
+  await run()
+  expect(told).toEqual([
+    ['refused', 'cred_1'],
+    ['succeeded', 'cred_2'],
+  ])
+  expect(lines.map(({ level }) => level)).toEqual([40])
 })
