@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { spawnApi, type ApiProcess } from '../support/api-process.ts'
+import { CHAT, chatOf } from '../support/chats.ts'
+import { apiClient, type ApiClient } from '../support/client.ts'
+import { CREDENTIALS, newCredential, patchCredential } from '../support/credentials.ts'
+import { testDatabase } from '../support/database.ts'
+import { expectError } from '../support/errors.ts'
+import { fakeCalls } from '../support/fake-upstream.ts'
+import { testStack } from '../support/stack.ts'
+import { newTenant, type Tenant, type TenantOptions } from '../support/tenants.ts'
+import { until } from '../support/until.ts'
+
+const db = testDatabase()
+const { upstreamUrl } = testStack()
+
+/** An API that lets users name private addresses: the fake upstream is their provider too. */
+let lenient: ApiProcess
+beforeAll(async () => void (lenient = await spawnApi({ OUTBOUND_ALLOW_PRIVATE: 'true' })))
+afterAll(() => lenient.stop())
+
+async function withOwnKey(options: TenantOptions = {}) {
+  const tenant = await newTenant(db, { ...options, apiUrl: lenient.url })
+  const { id } = await newCredential(tenant.api, { base_url: upstreamUrl })
+  return { tenant, credentialId: id }
+}
+const ask = (api: ApiClient, { keyId }: Tenant, script: object = {}, metadata: object = {}) =>
+  api.post(CHAT, chatOf({ id: keyId, ...script }, { model: 'test/byok', metadata }))
+const modelsAsked = async ({ keyId }: Tenant) => (await fakeCalls(upstreamUrl, keyId)).map(({ model }) => model)
+
+interface Recorded {
+  credential_id: string | null
+  provider_billed: boolean
+  upstream: string
+  cost_nanos: bigint
+}
+async function recorded(requestId: string): Promise<Recorded | undefined> {
+  const text = 'SELECT credential_id, provider_billed, upstream, cost_nanos FROM inference_requests WHERE id = $1::uuid'
+  return (await db.query<Recorded>(text, [requestId])).rows[0]
+}
+
+describe('a call over the own key', () => {
+  test('goes to the provider under its own model id, costs no credit, and is recorded as such', async () => {
+    const { tenant, credentialId } = await withOwnKey({ creditUsd: '0' })
+    const { status, body } = await ask(tenant.api, tenant, { reply: 'mine' })
+    expect({ status, text: body.choices?.[0].message.content }).toEqual({ status: 200, text: 'mine' })
+    expect(body.model).toBe('test/byok')
+    expect(body.ipop.cost_usd).toBe(0)
+    expect(await modelsAsked(tenant)).toEqual(['byok-native'])
+    expect(await recorded(body.ipop.request_id)).toMatchObject({
+      credential_id: credentialId,
+      provider_billed: true,
+      upstream: 'byok-openai',
+      cost_nanos: 0n,
+    })
+    const [view] = await until(async () => {
+      const { body: views } = await tenant.api.get(CREDENTIALS)
+      return views[0].last_used_at !== undefined && views
+    })
+    expect(view).toMatchObject({ health: 'healthy' })
+  })
+
+  test('that the provider refuses marks the credential; the next route answers', async () => {
+    const { tenant } = await withOwnKey()
+    const script = { status: 401, errorCode: 'invalid_api_key', failTimes: 1 }
+    expect((await ask(tenant.api, tenant, script)).status).toBe(200)
+    expect(await modelsAsked(tenant)).toEqual(['byok-native', 'test/byok'])
+    const [view] = await until(async () => {
+      const { body: views } = await tenant.api.get(CREDENTIALS)
+      return views[0].health === 'error' && views
+    })
+    expect(view.last_error).toBe('refused (401 invalid_api_key)')
+  })
+
+  test('is not made where the key is disabled or dropped', async () => {
+    const { tenant, credentialId } = await withOwnKey()
+    const only = { byok_fallback_policy: 'byok_only' }
+    expect((await ask(tenant.api, tenant, {}, only)).status).toBe(200)
+    await patchCredential(tenant.api, credentialId, { enabled: false })
+    await until(async () => (await ask(tenant.api, tenant, {}, only)).status === 409, 2_000)
+    await patchCredential(tenant.api, credentialId, { enabled: true, base_url: null })
+    const refused = await ask(tenant.api, tenant, {}, only)
+    expectError(refused, 409, { code: 'capacity_unavailable', type: 'no_provider_credential' })
+  })
+
+  test('to a private address is not made where that is not allowed', async () => {
+    const { tenant } = await withOwnKey()
+    const strict = apiClient(tenant.secret)
+    const reply = await ask(strict, tenant, {}, { byok_fallback_policy: 'byok_only' })
+    expectError(reply, 503, { code: 'service_unavailable' })
+    expect(await modelsAsked(tenant)).toEqual([])
+  })
+
+  test("is never made with another tenant's key", async () => {
+    await withOwnKey()
+    const stranger = await newTenant(db, { apiUrl: lenient.url })
+    expect((await ask(stranger.api, stranger)).status).toBe(200)
+    expect(await modelsAsked(stranger)).toEqual(['test/byok'])
+  })
+})
