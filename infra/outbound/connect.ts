@@ -1,5 +1,5 @@
-import { lookup as systemLookup } from 'node:dns'
 import type { LookupAddress, LookupOptions } from 'node:dns'
+import { lookup, Resolver } from 'node:dns/promises'
 import type { LookupFunction } from 'node:net'
 import { callbackify } from 'node:util'
 import { buildConnector } from 'undici'
@@ -7,15 +7,30 @@ import { isPublicAddress } from './addresses.ts'
 import { OutboundFailure, refused } from './failure.ts'
 import { requireAllowedHost } from './target.ts'
 
-/** Asks for every address of a name, as the system resolves it. */
+/** Asks for every address of a name. */
 export type Resolve = (hostname: string) => Promise<LookupAddress[]>
 
 const CONNECT_TIMEOUT_MS = 10_000
 
-export const resolveBySystem: Resolve = hostname =>
-  new Promise((resolve, reject) => {
-    systemLookup(hostname, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses)))
-  })
+/** As programs on this machine do, with its hosts file. */
+export const resolveBySystem: Resolve = hostname => lookup(hostname, { all: true })
+
+/**
+ * By DNS alone: names that only this machine knows are nobody's outside. And a name whose server is slow on purpose
+ * holds none of the few threads of the system's way, which files need too.
+ */
+export function resolveByDns(servers?: readonly string[]): Resolve {
+  return async hostname => {
+    // Each reads this machine's settings anew: they change where it moves between networks.
+    const resolver = new Resolver({ timeout: 2_000, tries: 2 })
+    if (servers !== undefined) resolver.setServers(servers)
+    const answers = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)])
+    return answers.flatMap((answer, index) => {
+      if (answer.status === 'rejected') return []
+      return answer.value.map(address => ({ address, family: index === 0 ? 4 : 6 }))
+    })
+  }
+}
 
 /** Every address of the name, all of them public ones. Errors: OutboundFailure `refused`. */
 export async function allowedAddresses(

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net'
 import { Agent, request, type Dispatcher } from 'undici'
-import { allowedAddresses, pinnedConnector, resolveBySystem, type Resolve } from './connect.ts'
+import { allowedAddresses, pinnedConnector, resolveByDns, resolveBySystem, type Resolve } from './connect.ts'
 import { OutboundFailure } from './failure.ts'
 import { outboundTarget } from './target.ts'
 
 export interface OutboundOptions {
   /** For development and tests: plain HTTP and addresses of private networks are allowed. */
   allowPrivate: boolean
-  /** How names are resolved; the system's way unless told. */
+  /** How names are resolved; by DNS unless told, and where private addresses are allowed the system's way. */
   resolve?: Resolve
 }
 
@@ -45,7 +45,8 @@ export interface Outbound {
   close(): Promise<void>
 }
 
-export function createOutbound({ allowPrivate, resolve = resolveBySystem }: OutboundOptions): Outbound {
+export function createOutbound(options: OutboundOptions): Outbound {
+  const { allowPrivate, resolve = allowPrivate ? resolveBySystem : resolveByDns() } = options
   const connect = pinnedConnector(allowPrivate, resolve)
   const agent = new Agent({ connect })
   return {

@@ -239,9 +239,12 @@ describe('a test', () => {
     expect(provider.requests()).toBe(before)
   })
 
-  test('of a key that was sealed for another credential says so, and no more', async () => {
+  test.each([
+    ['another credential', (tenant: Tenant) => made(tenant)],
+    ["another tenant's", async () => made(await newTenant(db))],
+  ])('of a key that was sealed for %s says so, and no more', async (_, makeOther) => {
     const tenant = await newTenant(db)
-    const [one, other] = [await made(tenant), await made(await newTenant(db))]
+    const [one, other] = [await made(tenant), await makeOther(tenant)]
     await db.query(
       `UPDATE provider_credentials c SET sealed_key = o.sealed_key FROM provider_credentials o
        WHERE c.id = $1::text AND o.id = $2::text`,

@@ -124,8 +124,11 @@ describe('without private addresses', () => {
     ]) {
       await expect(request(target, { dispatcher })).rejects.toMatchObject({ code: 'OUTBOUND_REFUSED' })
     }
+    asked = []
+    answers = [[PUBLIC]]
+    await expect(request('http://a.example/', { dispatcher })).rejects.toMatchObject({ code: 'OUTBOUND_REFUSED' })
     await dispatcher.close()
-    expect(connections).toBe(0)
+    expect({ asked, connections }).toEqual({ asked: [], connections: 0 })
   })
 })
 
