@@ -48,5 +48,6 @@ export const upstreamOf = ({ provider, apiKey, baseUrl }: Omit<OpenedCredential,
   external: true,
   wire: PROVIDERS[provider].wire,
   promptCaching: PROVIDERS[provider].promptCaching,
+  refusesMaxTokens: provider === 'openai' && baseUrl === null,
   userSupplied: baseUrl !== null,
 })

@@ -1,6 +1,7 @@
 import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen, type CircuitBreakerPolicy } from 'cockatiel'
 import { UpstreamFailure, type UpstreamFailureKind } from '../../infra/upstreams/upstream.ts'
 import type { Route } from '../catalog/catalog.ts'
+import { nameOfRoute } from './route-name.ts'
 
 const FAILURES_TO_OPEN = 5
 const HALF_OPEN_AFTER_MS = 10_000
@@ -23,7 +24,7 @@ export function createBreakers(): Breakers {
   const breakers = new Map<string, CircuitBreakerPolicy>()
   const openedAtMs = new Map<CircuitBreakerPolicy, number>()
   const breakerOf = (route: Route) => {
-    const key = `${route.upstream.id} ${route.model} ${route.credentialId ?? ''}`
+    const key = nameOfRoute(route)
     const known = breakers.get(key)
     if (known !== undefined) return known
     const made: CircuitBreakerPolicy = circuitBreaker(

@@ -67,7 +67,7 @@ export function callPolicyOf(metadata: Metadata, rules: KeyRules): CallPolicy {
     profile: asked.fallback_profile === 'privacy_first' ? undefined : asked.fallback_profile,
     region: asked.prefer_region,
     quality: asked.quality_tier,
-    latency: asked.latency_tier,
+    latency: asked.latency_tier ?? (asked.fallback_profile === 'latency_first' ? 'fast' : undefined),
     firstTokenMs: asked.ttft_target_ms ?? asked.latency_target_ms,
     sessionId: asked.session_id,
     hedgeAfterMs: asked.hedge_after_ms,

@@ -1,4 +1,5 @@
 import type { Route } from '../catalog/catalog.ts'
+import { nameOfRoute } from './route-name.ts'
 
 /** Weight of the newest measurement in the running mean. */
 const NEWEST = 0.2
@@ -12,12 +13,11 @@ export interface Latencies {
 
 export function createLatencies(): Latencies {
   const means = new Map<string, number>()
-  const keyOf = (route: Route) => `${route.upstream.id} ${route.model}`
   return {
     note: (route, ms) => {
-      const before = means.get(keyOf(route))
-      means.set(keyOf(route), before === undefined ? ms : before + NEWEST * (ms - before))
+      const before = means.get(nameOfRoute(route))
+      means.set(nameOfRoute(route), before === undefined ? ms : before + NEWEST * (ms - before))
     },
-    of: route => means.get(keyOf(route)),
+    of: route => means.get(nameOfRoute(route)),
   }
 }

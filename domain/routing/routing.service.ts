@@ -104,7 +104,7 @@ async function firstThatAnswers<Reply extends object>(
   call: RoutedCall,
   send: Send<Reply>,
 ): Promise<Routed<Reply>> {
-  const failures: UpstreamFailure[] = []
+  const failures: RouteFailure[] = []
   const attempt = async (route: Route, signal: AbortSignal): Promise<Reply> => {
     const leave = await deps.capacity.enter(route.upstream, {
       ...call.policy,
@@ -123,7 +123,7 @@ async function firstThatAnswers<Reply extends object>(
     attempt,
     hedgeAfterMs: call.policy.hedgeAfterMs,
     signal: call.signal,
-    failed: (route, error) => void failures.push(requireNextRoute(deps, call, route, error)),
+    failed: (route, error) => void failures.push({ route, failure: requireNextRoute(deps, call, route, error) }),
   })
   if (answered === undefined) throw noneAnswered(failures)
   const { candidate: route, reply } = answered
@@ -137,10 +137,15 @@ async function firstThatAnswers<Reply extends object>(
 /** The body under the route's own model id, with what only some upstreams understand. */
 function bodyFor(route: Route, { body, policy }: RoutedCall): Record<string, unknown> {
   const { promptCache } = policy
-  const named = { ...body, model: route.model }
+  const named = { ...(route.upstream.refusesMaxTokens === true ? withoutMaxTokens(body) : body), model: route.model }
   if (promptCache === undefined || route.upstream.promptCaching !== true) return named
   if (route.upstream.wire === 'anthropic') return { ...named, prompt_cache: { policy: 'auto', ttl: promptCache.ttl } }
   return promptCache.key === undefined ? named : { ...named, prompt_cache_key: promptCache.key }
+}
+
+/** OpenAI's newer models take the newer name alone. */
+function withoutMaxTokens({ max_tokens, ...body }: Record<string, unknown>): Record<string, unknown> {
+  return max_tokens === undefined ? body : { max_completion_tokens: max_tokens, ...body }
 }
 
 /** Gives the failure back where another route may do better; else throws what the caller is told. */
@@ -172,15 +177,23 @@ function rejectedByUpstream(failure: UpstreamFailure): DomainError {
   return new DomainError(400, 'bad_request', detail, { type: 'rejected_by_model' })
 }
 
+interface RouteFailure {
+  route: Route
+  failure: UpstreamFailure
+}
+
 /** The error type where every upstream is away: no connection, one that broke, or a circuit that is open. */
 export const UPSTREAM_UNREACHABLE = 'upstream_unreachable'
 
-const isAway = ({ kind, status }: UpstreamFailure): boolean => kind === 'unavailable' && status === undefined
+const isAway = ({ failure: { kind, status } }: RouteFailure): boolean => kind === 'unavailable' && status === undefined
+const isRefusedKey = ({ route, failure }: RouteFailure): boolean =>
+  failure.kind === 'refused' && route.credentialId !== undefined
 
-function noneAnswered(failures: UpstreamFailure[]): DomainError {
-  const waits = failures.flatMap(failure => failure.retryAfterSeconds ?? [])
+function noneAnswered(failures: RouteFailure[]): DomainError {
+  if (failures.length > 0 && failures.every(isRefusedKey)) return refusedKey(failures)
+  const waits = failures.flatMap(({ failure }) => failure.retryAfterSeconds ?? [])
   const retryAfterSeconds = waits.length > 0 ? Math.min(...waits) : 5
-  if (failures.length > 0 && failures.every(failure => failure.kind === 'rate_limited')) {
+  if (failures.length > 0 && failures.every(({ failure }) => failure.kind === 'rate_limited')) {
     return rateLimited('The model is at its limit right now.', retryAfterSeconds)
   }
   const type = failures.every(isAway) ? UPSTREAM_UNREACHABLE : 'service_unavailable'
@@ -188,4 +201,15 @@ function noneAnswered(failures: UpstreamFailure[]): DomainError {
     type,
     retryAfterSeconds,
   })
+}
+
+/** Nothing but the caller's own keys was asked, and their providers refuse them. */
+function refusedKey(failures: RouteFailure[]): DomainError {
+  const ids = failures.map(({ route }) => route.credentialId).join(', ')
+  return new DomainError(
+    409,
+    'capacity_unavailable',
+    `The provider refuses your own key (${ids}). Test it with POST /v1/account/provider-credentials/{credential_id}/test.`,
+    { type: 'provider_credential_refused', retryable: false },
+  )
 }

@@ -1,5 +1,6 @@
 import type { Route } from '../catalog/catalog.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
+import { nameOfRoute } from './route-name.ts'
 
 const SESSION_LIMIT = 50_000
 const FORGOTTEN_AFTER_MS = 60 * 60_000
@@ -25,19 +26,17 @@ export function createSessions(): Sessions {
     routeOf: (session, routes) => {
       const known = sessions.get(keyOf(session))
       if (known === undefined || Date.now() - known.seenAtMs > FORGOTTEN_AFTER_MS) return undefined
-      return routes.find(route => nameOf(route) === known.route)
+      return routes.find(route => nameOfRoute(route) === known.route)
     },
     note: (session, route) => {
       const key = keyOf(session)
       // Map keeps the order of insertion: the first is the one that was quiet for longest.
       sessions.delete(key)
-      sessions.set(key, { route: nameOf(route), seenAtMs: Date.now() })
+      sessions.set(key, { route: nameOfRoute(route), seenAtMs: Date.now() })
       if (sessions.size > SESSION_LIMIT) sessions.delete(sessions.keys().next().value ?? '')
     },
   }
 }
-
-const nameOf = (route: Route): string => `${route.upstream.id} ${route.model}`
 
 const keyOf = ({ owner, modelId, sessionId }: Session): string =>
   JSON.stringify([owner.userId, owner.projectId, modelId, sessionId])

@@ -11,6 +11,8 @@ export interface UpstreamSettings {
   region?: string | undefined
   /** Calls that it takes at once; any number unless told. */
   maxConcurrency?: number | undefined
+  /** Whether it takes `max_completion_tokens` alone. */
+  refusesMaxTokens?: boolean | undefined
   /** Whether it takes hints for caching prompts. */
   promptCaching?: boolean | undefined
   /** The address came from a user: it is asked through infra/outbound alone. */

@@ -217,7 +217,7 @@ describe('CATALOG_FILE', () => {
     const routes = catalog.routesOf(ownModel).map(({ upstream, model }) => ({ ...upstream, model }))
     expect(routes).toEqual([
       { id: 'gpu', external: false, baseUrl: 'http://gpu.test/v1', apiKey: 'secret', model: 'local' },
-      { id: 'openrouter', external: true, ...openRouter, model: 'vendor/local' },
+      { id: 'openrouter', external: true, promptCaching: true, ...openRouter, model: 'vendor/local' },
     ])
     expect(catalog.entries).toHaveLength(23)
   })
