@@ -1,4 +1,5 @@
 import type { ChatDeps } from '../domain/chat/chat.service.ts'
+import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
@@ -12,6 +13,7 @@ export interface ApiDeps extends ChatDeps {
   db: Database
   objects: ObjectStore
   keyCache: KeyCache
+  logReaders: LogReaders
   log: Log
   metrics: Metrics
 }

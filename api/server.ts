@@ -3,6 +3,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createCallRecorder } from '../domain/calls/call.service.ts'
 import { loadCatalog } from '../domain/catalog/catalog.ts'
+import { createLogReaders } from '../domain/event-log/event-log.reader.ts'
+import { LOG_APPENDS } from '../domain/event-log/event-log.sql.ts'
 import { createBalances } from '../domain/ledger/balances.ts'
 import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
@@ -24,9 +26,10 @@ import { createApp } from './http/app.ts'
 import { refuseBrokenRequest } from './http/broken-request.ts'
 import { modelRoutes } from './models.ts'
 import { systemRoutes } from './system.ts'
+import { turnRoutes } from './turns.ts'
 import { usageRoutes } from './usage.ts'
 
-const FEATURES = [...modelRoutes, ...chatRoutes, ...fileRoutes, ...batchRoutes, ...usageRoutes]
+const FEATURES = [...modelRoutes, ...chatRoutes, ...fileRoutes, ...batchRoutes, ...turnRoutes, ...usageRoutes]
 const routes = [...FEATURES, ...systemRoutes(FEATURES)]
 
 /** Longest wait for a request's headers; bodies are bounded by idle time, since uploads may be slow. */
@@ -44,7 +47,7 @@ export interface RunningApi {
 export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const databaseUrl = requireDatabaseUrl(config)
   const db = openDatabase({ url: databaseUrl, poolSize: config.database.poolSize, applicationName: 'ipop-api' })
-  const listener = await openListener(databaseUrl, [KEY_CHANGES, ACCOUNT_CHANGES], log)
+  const listener = await openListener(databaseUrl, [KEY_CHANGES, ACCOUNT_CHANGES, LOG_APPENDS], log)
   const metrics = createMetrics('api')
   const balances = createBalances({ db, listener })
   const upstreams = createUpstreamClient(config.upstreams)
@@ -53,6 +56,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     db,
     objects: openObjectStore(config, requireSigningKey(config)),
     keyCache: createKeyCache(listener),
+    logReaders: createLogReaders({ db, listener }),
     balances,
     recordCall: createCallRecorder({ db, balances, metrics }),
     catalog: loadCatalog(config),

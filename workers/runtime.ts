@@ -16,6 +16,8 @@ import { openDatabase } from '../infra/postgres/database.ts'
 import { openListener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/openai-client.ts'
 import type { BatchActivityDeps } from '../activities/batches.ts'
+import type { TurnActivityDeps } from '../activities/turns.ts'
+import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 
 /** Model calls that one worker process has under way for batches. */
 const ROWS_AT_ONCE = 64
@@ -33,7 +35,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   const upstreams = createUpstreamClient(config.upstreams)
   const metricsServer =
     config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
-  const deps: BatchActivityDeps = {
+  const deps: BatchActivityDeps & TurnActivityDeps = {
     db,
     objects: openObjectStore(config, requireSigningKey(config)),
     catalog: loadCatalog(config),
@@ -44,6 +46,8 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     gate: createFairGate(ROWS_AT_ONCE),
     commitRow: createRowCommit({ db, metrics }),
     cancels: createCancelSignals(listener),
+    appendEvents: createEventAppends(db),
+    metrics,
     log,
   }
   const close = async () => {
@@ -52,7 +56,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     await listener.close()
     await db.close()
   }
-  return { ...deps, listener, metrics, close }
+  return { ...deps, listener, close }
 }
 
 export interface RunningWorker {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
-import type { CallRecord, TokenUsage, UsageSource } from '../calls/call.rules.ts'
+import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { upstreamBody } from '../chat/chat.rules.ts'
@@ -95,16 +95,13 @@ function callRecord(
     requestedModel: null,
     metadata: metadataOf(parsed.body),
     replayOf: null,
-    upstream: answer.route.upstream.id,
-    upstreamModel: answer.route.model,
+    ...answeredFields(answer.route),
     status: 'completed',
     errorCode: null,
     streamed: false,
     usage,
     usageSource: source,
     costNanos: priceOfCall(parsed.model.price, usage, 'batch'),
-    providerBilled: false,
-    credentialId: null,
     cacheHit: false,
     fallbackCount: answer.fallbackCount,
     durationMs: Date.now() - startedAt.getTime(),
