@@ -23,12 +23,15 @@ export async function asActivity<T>(
   let details: unknown
   const beating = setInterval(() => context.heartbeat(details), HEARTBEAT_EVERY_MS)
   try {
-    return await step({
+    const result = await step({
       run,
       attempt,
       signal: AbortSignal.any([context.cancellationSignal, ...(told === undefined ? [] : [told.signal])]),
+      isCancelled: () => told?.signal.aborted === true || wasCancelled(context.cancellationSignal),
       heartbeat: latest => void (details = latest),
     })
+    if (told?.signal.aborted === true && !context.cancellationSignal.aborted) await cancellation(context)
+    return result
   } catch (error) {
     if (told?.signal.aborted === true && !context.cancellationSignal.aborted) await cancellation(context)
     throw failureOf(error, context.cancellationSignal)
@@ -37,6 +40,10 @@ export async function asActivity<T>(
     told?.close()
   }
 }
+
+/** A worker that shuts down aborts its activities too. */
+const wasCancelled = ({ aborted, reason }: AbortSignal): boolean =>
+  aborted && reason instanceof CancelledFailure && reason.message === 'CANCELLED'
 
 /** The cancel was told by the database first: Temporal's own follows. Where it does not, the step is tried again. */
 async function cancellation(context: Context): Promise<void> {

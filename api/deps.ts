@@ -1,4 +1,5 @@
 import type { ChatDeps } from '../domain/chat/chat.service.ts'
+import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { Config } from '../infra/config.ts'
 import type { SecretBox } from '../infra/crypto/sealing.ts'
@@ -18,6 +19,7 @@ export interface ApiDeps extends ChatDeps {
   keyCache: KeyCache
   secrets: SecretBox
   outbound: Outbound
+  logReaders: LogReaders
   log: Log
   metrics: Metrics
 }

@@ -7,6 +7,8 @@ import { createCredentialsOf } from '../domain/credentials/credential-cache.ts'
 import { credentialRoutes as ownRoutes } from '../domain/credentials/credential-routes.ts'
 import { createCredentialUse } from '../domain/credentials/credential-use.ts'
 import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
+import { createLogReaders } from '../domain/event-log/event-log.reader.ts'
+import { LOG_APPENDS } from '../domain/event-log/event-log.sql.ts'
 import { createBalances } from '../domain/ledger/balances.ts'
 import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
@@ -31,10 +33,21 @@ import { createApp } from './http/app.ts'
 import { refuseBrokenRequest } from './http/broken-request.ts'
 import { modelRoutes } from './models.ts'
 import { systemRoutes } from './system.ts'
+import { turnRoutes } from './turns.ts'
 import { usageRoutes } from './usage.ts'
 
-const FEATURES = [...modelRoutes, ...chatRoutes, ...fileRoutes, ...batchRoutes, ...usageRoutes, ...credentialRoutes]
+const FEATURES = [
+  ...modelRoutes,
+  ...chatRoutes,
+  ...fileRoutes,
+  ...batchRoutes,
+  ...turnRoutes,
+  ...usageRoutes,
+  ...credentialRoutes,
+]
 const routes = [...FEATURES, ...systemRoutes(FEATURES)]
+
+const CHANNELS = [KEY_CHANGES, ACCOUNT_CHANGES, CREDENTIAL_CHANGES, LOG_APPENDS]
 
 /** Longest wait for a request's headers; bodies are bounded by idle time, since uploads may be slow. */
 const HEADERS_TIMEOUT_MS = 30_000
@@ -52,7 +65,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const databaseUrl = requireDatabaseUrl(config)
   const secrets = createSecretBox(requireSecretsKeys(config))
   const db = openDatabase({ url: databaseUrl, poolSize: config.database.poolSize, applicationName: 'ipop-api' })
-  const listener = await openListener(databaseUrl, [KEY_CHANGES, ACCOUNT_CHANGES, CREDENTIAL_CHANGES], log)
+  const listener = await openListener(databaseUrl, CHANNELS, log)
   const metrics = createMetrics('api')
   const balances = createBalances({ db, listener })
   const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
@@ -66,6 +79,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     credentialUse: createCredentialUse({ db, log }),
     secrets,
     outbound,
+    logReaders: createLogReaders({ db, listener }),
     balances,
     recordCall: createCallRecorder({ db, balances, metrics }),
     catalog: loadCatalog(config),

@@ -1,4 +1,7 @@
 import { createBatchActivities } from '../activities/batches.ts'
+import { createTurnActivities } from '../activities/turns.ts'
+import { sweepEvents } from '../domain/event-log/retention.ts'
+import { endLostTurn } from '../domain/turns/turn-end.ts'
 import { sweepReplies } from '../domain/chat/reply-cache.ts'
 import { endLostBatch } from '../domain/batches/batch-end.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
@@ -26,15 +29,27 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
   const worker = await runWorker(config, native, {
     taskQueue: 'control',
     ...workflowCode(),
-    activities: createBatchActivities(deps),
+    activities: { ...createBatchActivities(deps), ...createTurnActivities(deps) },
     maxConcurrentActivityTaskExecutions: 16,
   })
   const loops = [
     startRelay({ ...deps, workflows }),
-    startReconciler({ ...deps, workflows, endLostJob: { batch: (run, loss) => endLostBatch(deps, run, loss) } }),
+    startReconciler({
+      ...deps,
+      workflows,
+      endLostJob: {
+        batch: (run, loss) => endLostBatch(deps, run, loss),
+        turn: (run, loss) => endLostTurn(deps, run, loss),
+      },
+    }),
     startMaintenance({
       ...deps,
-      sweeps: [() => sweepFiles(deps), () => sweepObjects(deps.objects), () => sweepReplies(deps)],
+      sweeps: [
+        () => sweepFiles(deps),
+        () => sweepObjects(deps.objects),
+        () => sweepReplies(deps),
+        () => sweepEvents(deps.db),
+      ],
     }),
   ]
   const ended = worker.run()

@@ -1,4 +1,5 @@
 import { createBatchActivities } from '../activities/batches.ts'
+import { createTurnActivities } from '../activities/turns.ts'
 import type { Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
 import { connectNative } from '../infra/temporal/native.ts'
@@ -10,9 +11,10 @@ export async function startModelWorker(config: Config, log: Log): Promise<Runnin
   const deps = await openWorkerDeps(config, log, 'model')
   const native = await connectNative(config)
   const { runBatchChunk } = createBatchActivities(deps)
+  const { runTurn } = createTurnActivities(deps)
   const worker = await runWorker(config, native, {
     taskQueue: 'model',
-    activities: { runBatchChunk },
+    activities: { runBatchChunk, runTurn },
     // Chunks wait cheaply: the gate bounds the calls, and every tenant's chunks must get to it.
     maxConcurrentActivityTaskExecutions: 500,
   })

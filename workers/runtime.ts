@@ -4,12 +4,16 @@ import { Runtime, Worker, type NativeConnection, type WorkerOptions } from '@tem
 import { loadCatalog } from '../domain/catalog/catalog.ts'
 import { createFairGate } from '../domain/batches/fair-gate.ts'
 import { createRowCommit } from '../domain/batches/row-commit.ts'
+import { createCredentialsOf } from '../domain/credentials/credential-cache.ts'
+import { credentialRoutes } from '../domain/credentials/credential-routes.ts'
+import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
 import { createCredentialUse } from '../domain/credentials/credential-use.ts'
 import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
 import { JOB_CANCELS, JOB_COMMANDS } from '../domain/jobs/jobs.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
-import { requireDatabaseUrl, requireSigningKey, type Config } from '../infra/config.ts'
+import { createSecretBox } from '../infra/crypto/sealing.ts'
+import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey, type Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics } from '../infra/metrics.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
@@ -18,36 +22,44 @@ import { openDatabase } from '../infra/postgres/database.ts'
 import { openListener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/openai-client.ts'
 import type { BatchActivityDeps } from '../activities/batches.ts'
+import type { TurnActivityDeps } from '../activities/turns.ts'
+import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 
 /** Model calls that one worker process has under way for batches. */
 const ROWS_AT_ONCE = 64
 
+const CHANNELS = [JOB_CANCELS, JOB_COMMANDS, MODEL_PAUSES, CREDENTIAL_CHANGES]
+
 /** Everything a worker process works with. */
 export async function openWorkerDeps(config: Config, log: Log, name: string) {
   const databaseUrl = requireDatabaseUrl(config)
+  const secrets = createSecretBox(requireSecretsKeys(config))
   const db = openDatabase({
     url: databaseUrl,
     poolSize: config.database.poolSize,
     applicationName: `ipop-worker-${name}`,
   })
-  const listener = await openListener(databaseUrl, [JOB_CANCELS, JOB_COMMANDS, MODEL_PAUSES], log)
+  const listener = await openListener(databaseUrl, CHANNELS, log)
+  const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
   const metrics = createMetrics(`worker-${name}`)
   const outbound = createOutbound(config.outbound)
   const upstreams = createUpstreamClient(config.upstreams, outbound)
   const metricsServer =
     config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
-  const deps: BatchActivityDeps = {
+  const deps: BatchActivityDeps & TurnActivityDeps = {
     db,
     objects: openObjectStore(config, requireSigningKey(config)),
     catalog: loadCatalog(config),
     upstreams,
     ...newRouteExperience(),
-    ownRoutes: () => Promise.resolve([]),
+    ownRoutes: (owner, model) => credentialRoutes({ credentialsOf }, owner, model),
     credentialUse: createCredentialUse({ db, log }),
     pauses: createPauses({ db, listener, log }),
     gate: createFairGate(ROWS_AT_ONCE),
     commitRow: createRowCommit({ db, metrics }),
     cancels: createCancelSignals(listener),
+    appendEvents: createEventAppends(db),
+    metrics,
     log,
   }
   const close = async () => {
@@ -57,7 +69,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     await listener.close()
     await db.close()
   }
-  return { ...deps, listener, metrics, close }
+  return { ...deps, listener, close }
 }
 
 export interface RunningWorker {

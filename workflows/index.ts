@@ -1,1 +1,2 @@
 export { batch } from './batch.ts'
+export { agentTurn } from './agent-turn.ts'

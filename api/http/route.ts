@@ -45,11 +45,18 @@ export class Reply<Body = unknown> {
   }
 }
 
-/** Server-sent events (WHATWG HTML section 9.2): each item is one event's data. */
+/** A server-sent event with more than data. */
+export interface NamedEvent {
+  id?: string
+  event: string
+  data: string
+}
+
+/** Server-sent events (WHATWG HTML section 9.2): an item is one event, or its data alone. */
 export class EventStream {
-  readonly events: AsyncIterable<string>
+  readonly events: AsyncIterable<string | NamedEvent>
   readonly headers: Record<string, string>
-  constructor(events: AsyncIterable<string>, headers: Record<string, string> = {}) {
+  constructor(events: AsyncIterable<string | NamedEvent>, headers: Record<string, string> = {}) {
     this.events = events
     this.headers = headers
   }

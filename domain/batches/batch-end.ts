@@ -54,7 +54,13 @@ const ended = (batch: BatchRow, ending: BatchEnding): BatchEnded => ({
 
 /** Ends a batch whose workflow is gone: what was done is given out, as with any other end. */
 export async function endLostBatch(deps: Deps, run: JobRun, loss: JobLoss): Promise<void> {
-  const job: JobContext = { run, attempt: 1, signal: new AbortController().signal, heartbeat: () => undefined }
+  const job: JobContext = {
+    run,
+    attempt: 1,
+    signal: new AbortController().signal,
+    isCancelled: () => false,
+    heartbeat: () => undefined,
+  }
   await finalizeBatch(deps, job, run.resourceId, loss === 'cancelled' ? 'cancelled' : 'failed', LOSS_TEXT[loss])
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
-import type { CallRecord, TokenUsage, UsageSource } from '../calls/call.rules.ts'
+import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { upstreamBody } from '../chat/chat.rules.ts'
@@ -11,7 +11,7 @@ import { parseEmbeddingsUsage, parseUsage, usageView } from '../chat/usage.rules
 import { embeddingsView, estimatedEmbeddingTokens } from '../embeddings/embeddings.rules.ts'
 import { DomainError } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
-import { BACKGROUND_PRIORITY, callPolicyOf } from '../routing/call-policy.rules.ts'
+import { BACKGROUND_PRIORITY, callPolicyOf, type CallPolicy } from '../routing/call-policy.rules.ts'
 import type { Pauses } from '../routing/pauses.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
@@ -68,7 +68,12 @@ async function routedCall(
   signal: AbortSignal,
 ): Promise<RoutedCall> {
   const owner = { userId: batch.user_id, projectId: batch.project_id }
-  const policy = { ...callPolicyOf(metadataOf(body), batch.key_rules), priority: BACKGROUND_PRIORITY }
+  // The hold was placed for hosted routes.
+  const policy: CallPolicy = {
+    ...callPolicyOf(metadataOf(body), batch.key_rules),
+    priority: BACKGROUND_PRIORITY,
+    ownKeys: 'never',
+  }
   const routes = await planRoutes(deps, { owner, model, policy })
   const sent =
     batch.endpoint === 'embeddings'
@@ -95,16 +100,13 @@ function callRecord(
     requestedModel: null,
     metadata: metadataOf(parsed.body),
     replayOf: null,
-    upstream: answer.route.upstream.id,
-    upstreamModel: answer.route.model,
+    ...answeredFields(answer.route),
     status: 'completed',
     errorCode: null,
     streamed: false,
     usage,
     usageSource: source,
     costNanos: priceOfCall(parsed.model.price, usage, 'batch'),
-    providerBilled: false,
-    credentialId: null,
     cacheHit: false,
     fallbackCount: answer.fallbackCount,
     durationMs: Date.now() - startedAt.getTime(),

@@ -1,7 +1,7 @@
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 
-export const CALL_SURFACES = ['chat', 'batch', 'embeddings', 'responses', 'images', 'replay'] as const
+export const CALL_SURFACES = ['chat', 'batch', 'embeddings', 'responses', 'images', 'replay', 'turn'] as const
 /** Through which operation a call came. */
 export type CallSurface = (typeof CALL_SURFACES)[number]
 
@@ -14,6 +14,18 @@ export interface TokenUsage {
   output: number
   cached?: number | undefined
   reasoning?: number | undefined
+}
+
+/** The route that answered, as a call's record has it. */
+export function answeredFields(
+  answer: { upstream: { id: string }; model: string; credentialId?: string } | undefined,
+): Pick<CallRecord, 'upstream' | 'upstreamModel' | 'providerBilled' | 'credentialId'> {
+  return {
+    upstream: answer?.upstream.id ?? null,
+    upstreamModel: answer?.model ?? null,
+    providerBilled: answer?.credentialId !== undefined,
+    credentialId: answer?.credentialId ?? null,
+  }
 }
 
 /** One model call as it is recorded and billed: the id is fixed before the first attempt and makes both unique. */

@@ -9,7 +9,7 @@ import { DomainError } from '../errors.ts'
 import type { Balances, Reservation } from '../ledger/balances.ts'
 import { usdNumber, type Nanos } from '../ledger/money.rules.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
-import type { CallStatus, CallSurface, TokenUsage, UsageSource } from './call.rules.ts'
+import { answeredFields, type CallStatus, type CallSurface, type TokenUsage, type UsageSource } from './call.rules.ts'
 import type { RecordCall } from './call.service.ts'
 
 /** What the access line tells of a call. */
@@ -52,7 +52,7 @@ export interface CallResult {
   costNanos?: Nanos
 }
 
-const NOTHING: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
+export const NOTHING_USED: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
 
 /**
  * Admits a call against the account's credit. Where that does not cover it, the caller's own keys still may: the
@@ -127,7 +127,7 @@ export class ModelCall {
   }
 
   /** Ends it as failed, or as canceled where the client went away; what was produced is billed. */
-  async fail(error: unknown, produced: () => CallResult = () => NOTHING): Promise<void> {
+  async fail(error: unknown, produced: () => CallResult = () => NOTHING_USED): Promise<void> {
     if (this.ended) return
     const aborted = error instanceof UpstreamFailure && error.kind === 'aborted'
     try {
@@ -159,16 +159,13 @@ export class ModelCall {
         requestedModel: this.start.requestedModel,
         metadata: this.start.metadata,
         replayOf: this.start.replayOf ?? null,
-        upstream: this.route?.upstream.id ?? null,
-        upstreamModel: this.route?.model ?? null,
+        ...answeredFields(this.route),
         status,
         errorCode,
         streamed: this.start.streamed,
         usage,
         usageSource: source,
         costNanos,
-        providerBilled: this.route?.credentialId !== undefined,
-        credentialId: this.route?.credentialId ?? null,
         cacheHit: this.isFromCache,
         fallbackCount: this.fallbackCount,
         durationMs: this.elapsedMs(),

@@ -45,7 +45,8 @@ export async function* chatEvents(parts: AsyncIterable<ChatPart>, withUsage: boo
   }
 }
 
-function parseChunk(data: string): Record<string, unknown> {
+/** An event's chunk. Errors: UpstreamFailure where it is none, or holds an error. */
+export function parseChunk(data: string): Record<string, unknown> {
   let chunk: unknown
   try {
     chunk = JSON.parse(data)

@@ -6,6 +6,8 @@ export interface JobContext {
   attempt: number
   /** Aborts when the step must stop: the job was cancelled, its time is up, or this process is leaving. */
   signal: AbortSignal
+  /** Whether the signal's abort was somebody's wish, and not that of a process that leaves. */
+  isCancelled(): boolean
   /** Says that the step is alive. */
   heartbeat(details?: unknown): void
 }

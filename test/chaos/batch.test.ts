@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { verifyLedger } from '../../domain/ledger/verify.ts'
 import { chatRow, linesOfFile, startBatch, untilBatch, untilEnded } from '../support/batches.ts'
-import type { ApiClient } from '../support/client.ts'
 import { fakePrompt } from '../support/fake-upstream.ts'
 import { newTenant } from '../support/tenants.ts'
+import { patient } from './patient.ts'
 import { startChaosStack, type ChaosStack } from './chaos-stack.ts'
 
 const ROWS = 2_000
@@ -74,21 +74,4 @@ async function chargesOf(stack: ChaosStack, userId: string): Promise<{ charges: 
     [userId],
   )
   return rows[0] ?? { charges: 0n, calls: 0n }
-}
-
-const RETRY_EVERY_MS = 200
-const PATIENCE_MS = 60_000
-
-/** A client as the SDKs are: what fails on the way is sent again. */
-function patient(api: ApiClient): ApiClient {
-  const send: ApiClient['send'] = async (method, path, init) => {
-    const giveUpAtMs = Date.now() + PATIENCE_MS
-    for (;;) {
-      const reply = await api.send(method, path, init).catch(() => undefined)
-      if (reply !== undefined && reply.status < 500) return reply
-      if (Date.now() > giveUpAtMs) throw new Error(`no reply to ${method} ${path} in ${PATIENCE_MS} ms`)
-      await new Promise(resolve => setTimeout(resolve, RETRY_EVERY_MS))
-    }
-  }
-  return { ...api, send, get: (path, headers = {}) => send('GET', path, { headers }) }
 }

@@ -25,11 +25,12 @@ const withBody = document.operations
 /** A body of each operation in which nothing is wrong. */
 const SOUND: Record<string, (fileId: string) => Fields> = {
   'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
+  'POST /agent-turns': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /batches': fileId => ({ input_file_id: fileId }),
   'POST /account/provider-credentials': () => credentialOf(),
   'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),
 }
-const LIMIT_BYTES: Record<string, number> = { 'POST /chat/completions': 32 * MIB }
+const LIMIT_BYTES: Record<string, number> = { 'POST /chat/completions': 32 * MIB, 'POST /agent-turns': 32 * MIB }
 /** The path of each operation that has an id in it, of a thing of the tenant's. */
 const PATHS: Record<string, (tenant: Tenant) => Promise<string>> = {
   'PATCH /account/provider-credentials/{credential_id}': async ({ api }) =>

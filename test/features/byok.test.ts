@@ -71,6 +71,14 @@ describe('a call over the own key', () => {
     expect(view.last_error).toBe('refused (401 invalid_api_key)')
   })
 
+  test('alone that the provider refuses is a 409 that names the credential', async () => {
+    const { tenant, credentialId } = await withOwnKey()
+    const refused = await ask(tenant.api, tenant, { status: 401 }, { byok_fallback_policy: 'byok_only' })
+    const { message } = expectError(refused, 409, { type: 'provider_credential_refused' })
+    expect(message).toContain(credentialId)
+    expect(await modelsAsked(tenant)).toEqual(['byok-native'])
+  })
+
   test('is not made where the key is disabled or dropped', async () => {
     const { tenant, credentialId } = await withOwnKey()
     const only = { byok_fallback_policy: 'byok_only' }

@@ -60,6 +60,7 @@ describe('the routes over own keys', () => {
         external: true,
         wire,
         promptCaching: provider !== 'deepseek',
+        refusesMaxTokens: provider === 'openai',
         userSupplied: false,
       },
     })

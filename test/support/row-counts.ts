@@ -9,6 +9,7 @@ const TABLES = [
   'ledger_entries',
   'holds',
   'provider_credentials',
+  'agent_turns',
 ]
 
 /** How many rows of each kind the account has: what a refused request must not change. */

@@ -15,7 +15,8 @@ export interface Performance {
 }
 
 /** Plays one call's script. A client that goes away ends it: then it rejects with an AbortError. */
-export async function play(call: Performance, defaultDelayMs: number): Promise<void> {
+export async function play(given: Performance, defaultDelayMs: number): Promise<void> {
+  const call = withoutPastDeaths(given)
   const { script, response } = call
   for (const [name, value] of Object.entries(script.headers ?? {})) response.setHeader(name, value)
   const isDelayed = call.earlierCalls < (script.delayTimes ?? Infinity)
@@ -26,6 +27,12 @@ export async function play(call: Performance, defaultDelayMs: number): Promise<v
   if (status !== undefined) return fail(call, status)
   if (call.body.stream) return playStream(call)
   return playPlain(call)
+}
+
+/** The call without a death that only earlier ones were to die. */
+function withoutPastDeaths(call: Performance): Performance {
+  const { dieAfterChunks: _past, ...script } = call.script
+  return call.earlierCalls < (call.script.dieTimes ?? Infinity) ? call : { ...call, script }
 }
 
 function failureOf({ script, earlierCalls }: Performance): number | undefined {

@@ -34,6 +34,8 @@ export interface FakeScript {
   hangAfterChunks?: number
   /** The same, but the connection is cut. */
   dieAfterChunks?: number
+  /** Cut only the first so many calls of this id. */
+  dieTimes?: number
   /** Status 200, and an `error` in the body or after the chunks. */
   errorIn200?: boolean
   /** `finish_reason: "error"`. */

@@ -1,0 +1,78 @@
+import { Type } from 'typebox'
+import { badRequest } from '../domain/errors.ts'
+import { AgentTurnCreateRequest, AgentTurnResponse, TurnEventsQuery } from '../domain/turns/turn.schema.ts'
+import { cancelTurn, createTurn, getTurn } from '../domain/turns/turn.service.ts'
+import { readTurnEvents } from '../domain/turns/turn-events.ts'
+import { EventStream, route, streamRoute } from './http/route.ts'
+
+const BODY_LIMIT_BYTES = 32 * 1024 * 1024
+const EVENT_STREAM = 'text/event-stream'
+const TurnParams = Type.Object({ request_id: Type.String() })
+
+export const turnRoutes = [
+  streamRoute({
+    method: 'POST',
+    path: '/agent-turns',
+    auth: 'apiKey',
+    summary: 'Start a durable agent turn',
+    description:
+      'Answers once the turn is stored, without waiting for the model: read its events at `events_url`, from any ' +
+      'event on. With `Accept: text/event-stream` the reply is the stream itself.',
+    body: AgentTurnCreateRequest,
+    bodyLimitBytes: BODY_LIMIT_BYTES,
+    reply: AgentTurnResponse,
+    errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    handle: async ({ caller, body, header, signal }, deps) => {
+      const turn = await createTurn(deps, caller, body, header('idempotency-key'))
+      if (!(header('accept') ?? '').includes(EVENT_STREAM)) return turn
+      return new EventStream(await readTurnEvents(deps, caller, turn.request_id, 0, signal), {
+        location: turn.detail_url ?? '',
+      })
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/agent-turns/{request_id}',
+    auth: 'apiKey',
+    summary: 'Get an agent turn',
+    params: TurnParams,
+    reply: AgentTurnResponse,
+    errors: { 404: 'There is no such turn' },
+    handle: ({ caller, params }, deps) => getTurn(deps, caller, params.request_id),
+  }),
+  route({
+    method: 'POST',
+    path: '/agent-turns/{request_id}/cancel',
+    auth: 'apiKey',
+    summary: 'Stop an agent turn',
+    description: 'The model is stopped at once; what it wrote is billed. Harmless where the turn has ended.',
+    params: TurnParams,
+    reply: AgentTurnResponse,
+    errors: { 404: 'There is no such turn' },
+    handle: ({ caller, params }, deps) => cancelTurn(deps, caller, params.request_id),
+  }),
+  streamRoute({
+    method: 'GET',
+    path: '/agent-turns/{request_id}/events',
+    auth: 'apiKey',
+    summary: "Read a turn's events, from any event on",
+    description:
+      'Stored events after `Last-Event-ID` (or `after_event_seq`), then live ones, until the last: `turn.completed`, ' +
+      '`turn.failed` or `turn.canceled`. After `turn.restarted` the deltas after its `void_after_seq` are void.',
+    params: TurnParams,
+    query: TurnEventsQuery,
+    headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String()) }),
+    reply: Type.String(),
+    errors: { 404: 'There is no such turn' },
+    handle: async ({ caller, params, query, header, signal }, deps) => {
+      const after = query.after_event_seq ?? lastEventId(header('last-event-id'))
+      return new EventStream(await readTurnEvents(deps, caller, params.request_id, after, signal))
+    },
+  }),
+]
+
+function lastEventId(header: string | undefined): number {
+  if (header === undefined) return 0
+  if (/^\d{1,15}$/.test(header)) return Number(header)
+  throw badRequest('`Last-Event-ID` must be the id of an event.', 'Last-Event-ID')
+}

@@ -1,0 +1,26 @@
+import type { Queryable, Transaction } from '../../infra/postgres/database.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
+import type { Append, LogState, LogWriter, NewEvent } from './event-log.rules.ts'
+import { insertAppends, insertLog, selectLog, updateWriter } from './event-log.sql.ts'
+
+/** Makes a log, in the transaction of its resource. */
+export const openLog = (tx: Transaction, logId: string, first: NewEvent): Promise<void> => insertLog(tx, logId, first)
+
+/** Errors: plain where there is no such log. */
+export async function requireLog(db: Queryable, logId: string): Promise<LogState> {
+  const log = await selectLog(db, logId)
+  if (log === undefined) throw new Error('a resource has lost its log')
+  return log
+}
+
+/** Makes this the log's writer. Errors: JobSuperseded where a newer one has it, or it is closed. */
+export async function claimLog(tx: Queryable, writer: LogWriter): Promise<LogState> {
+  const log = await updateWriter(tx, writer)
+  if (log === undefined) throw new JobSuperseded()
+  return log
+}
+
+/** Appends in the transaction of what the events tell. Errors: JobSuperseded where another writer has the log. */
+export async function appendIn(tx: Transaction, append: Append): Promise<void> {
+  if (!(await insertAppends(tx, [append])).has(append.logId)) throw new JobSuperseded()
+}

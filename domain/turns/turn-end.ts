@@ -1,0 +1,79 @@
+import type { Metrics } from '../../infra/metrics.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { CallRecord } from '../calls/call.rules.ts'
+import { countCall, recordCalls } from '../calls/call.service.ts'
+import { usageView } from '../chat/usage.rules.ts'
+import type { Append, NewEvent } from '../event-log/event-log.rules.ts'
+import { appendIn, claimLog } from '../event-log/event-log.service.ts'
+import { appendEvent } from '../events/events.service.ts'
+import { uuidOf } from '../ids.ts'
+import { LOSS_TEXT, type JobLoss, type JobRun } from '../jobs/jobs.rules.ts'
+import { endJob } from '../jobs/jobs.service.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
+import { releaseHold } from '../ledger/ledger.service.ts'
+import { usdNumber } from '../ledger/money.rules.ts'
+import { isEnded, type TurnEnding } from './turn.rules.ts'
+import { selectTurnOfJob, setTurnEnded, type TurnRow } from './turn.sql.ts'
+
+interface Deps {
+  db: Database
+  metrics: Metrics
+}
+
+export interface TurnEnd {
+  ending: TurnEnding
+  error: TurnRow['error']
+  /** The call to charge; undefined where no upstream was asked. */
+  call: CallRecord | undefined
+}
+
+/** The events of an end: what was used, then the one that closes the log. */
+export function endEvents({ ending, error, call }: TurnEnd): NewEvent[] {
+  const used = call === undefined ? [] : [{ type: 'turn.usage', data: usageData(call) }]
+  return [...used, { type: `turn.${ending}`, data: { lifecycle: ending, ...(error === null ? {} : { error }) } }]
+}
+
+const usageData = (call: CallRecord) => ({ usage: usageView(call.usage), cost_usd: usdNumber(call.costNanos) })
+
+/**
+ * Ends a turn in one transaction: charged, its hold released, its job ended, its log closed.
+ * Errors: JobSuperseded where another run or attempt has it.
+ */
+export async function commitTurnEnd(deps: Deps, run: JobRun, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
+  await inTransaction(deps.db, tx => endTurnIn(tx, run, turn, end, last))
+  if (end.call !== undefined) countCall(deps.metrics, end.call)
+}
+
+async function endTurnIn(tx: Transaction, run: JobRun, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
+  const owner = { userId: turn.user_id, projectId: turn.project_id }
+  if (end.call !== undefined) await recordCalls(tx, [end.call])
+  await releaseHold(tx, turn.id, owner)
+  if (!(await endJob(tx, run, end.ending))) throw new JobSuperseded()
+  await appendIn(tx, last)
+  await setTurnEnded(tx, turn.id, end.ending, end.error)
+  await appendEvent(tx, {
+    owner,
+    type: `turn.${end.ending}`,
+    resourceId: turn.id,
+    data: { status: end.ending, model: turn.model, cost_usd: usdNumber(end.call?.costNanos ?? 0n) },
+  })
+}
+
+/** After every attempt of a run: its writer is newer than any that may still be at work. */
+const LAST_ATTEMPT = 2 ** 30
+
+/** Ends a turn that no attempt can end itself; nothing of it is charged. Harmless where it has ended. */
+export async function endTurn(deps: Deps, run: JobRun, ending: TurnEnding, error: TurnRow['error']): Promise<void> {
+  const turn = await selectTurnOfJob(deps.db, run.resourceId)
+  if (isEnded(turn.lifecycle)) return
+  const writer = { logId: uuidOf(turn.id), run: run.run, attempt: LAST_ATTEMPT }
+  await claimLog(deps.db, writer)
+  const end: TurnEnd = { ending, error, call: undefined }
+  await commitTurnEnd(deps, run, turn, end, { ...writer, step: 1, events: endEvents(end), closes: true })
+}
+
+/** Ends a turn whose workflow is gone. */
+export const endLostTurn = (deps: Deps, run: JobRun, loss: JobLoss): Promise<void> =>
+  loss === 'cancelled'
+    ? endTurn(deps, run, 'canceled', null)
+    : endTurn(deps, run, 'failed', { code: 'service_unavailable', message: LOSS_TEXT[loss], retryable: true })

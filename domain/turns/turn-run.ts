@@ -1,0 +1,251 @@
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { Metrics } from '../../infra/metrics.ts'
+import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { answeredFields, type CallRecord } from '../calls/call.rules.ts'
+import { NOTHING_USED } from '../calls/model-call.ts'
+import { requireKnownModel } from '../catalog/model-access.rules.ts'
+import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { ChatMeter } from '../chat/chat-call.ts'
+import { upstreamBody } from '../chat/chat.rules.ts'
+import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { parseChunk } from '../chat/chat-stream.ts'
+import { chunkView, type ReplyHead } from '../chat/reply.rules.ts'
+import { DomainError } from '../errors.ts'
+import { claimLog } from '../event-log/event-log.service.ts'
+import { createEventWriter, type AppendEvents, type EventWriter } from '../event-log/event-log.writer.ts'
+import { uuidOf } from '../ids.ts'
+import type { JobContext } from '../jobs/job-context.ts'
+import { touchJob } from '../jobs/jobs.service.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
+import { callPolicyOf } from '../routing/call-policy.rules.ts'
+import { planRoutes } from '../routing/route-plan.ts'
+import { callForEvents, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import { commitTurnEnd, endEvents, type TurnEnd } from './turn-end.ts'
+import {
+  deltaEvent,
+  isEnded,
+  lifecycleEvent,
+  mergeDeltas,
+  restartedEvent,
+  type TurnEnded,
+  type TurnEnding,
+} from './turn.rules.ts'
+import { beginAttempt, countUpstreamFailure, selectTurnOfJob, setLifecycle, type TurnRow } from './turn.sql.ts'
+
+export interface TurnRunDeps extends RoutingDeps {
+  db: Database
+  metrics: Metrics
+  appendEvents: AppendEvents
+}
+
+/** Failures of upstreams, before or within their streams, that a turn is tried again after. */
+const MOST_UPSTREAM_FAILURES = 4
+const TOUCH_EVERY_MS = 10_000
+
+/** What an attempt works with. */
+interface Attempt {
+  turn: TurnRow
+  job: JobContext
+  writer: EventWriter
+  meter: ChatMeter
+  startedAt: Date
+  /** Aborts with the job's signal, or where the log was taken over. */
+  signal: AbortSignal
+  answer: Pick<Routed<object>, 'route' | 'fallbackCount'> | undefined
+  toolsCalled: boolean
+  firstTokenMs: number | null
+}
+
+/**
+ * Runs an attempt of a turn: streams the model into the turn's log and ends the turn. What an earlier attempt wrote is
+ * declared void first. Errors: JobSuperseded; a failure that another attempt may mend, or the abort of a process that
+ * leaves.
+ */
+export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string): Promise<TurnEnded> {
+  const begun = await begin(deps, job, turnId)
+  if (begun === undefined) return endedAlready(await selectTurnOfJob(deps.db, turnId))
+  const { turn, voidAfterSeq } = begun
+  const stop = new AbortController()
+  const writer = createEventWriter({
+    append: deps.appendEvents,
+    writer: { logId: uuidOf(turn.id), run: job.run.run, attempt: job.attempt },
+    merge: mergeDeltas,
+    failed: error => stop.abort(error),
+  })
+  const attempt: Attempt = {
+    turn,
+    job,
+    writer,
+    meter: new ChatMeter(requestOf(turn), requireKnownModel(deps.catalog, turn.model)),
+    startedAt: new Date(),
+    signal: AbortSignal.any([job.signal, stop.signal]),
+    answer: undefined,
+    toolsCalled: false,
+    firstTokenMs: null,
+  }
+  if (voidAfterSeq !== undefined) writer.add(restartedEvent(job.attempt, voidAfterSeq))
+  const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
+  try {
+    return await end(deps, attempt, await stream(deps, attempt))
+  } finally {
+    clearInterval(touching)
+    stop.abort(new Error('the attempt has ended'))
+  }
+}
+
+/** Takes the turn and its log. Undefined where it has ended. Errors: JobSuperseded. */
+async function begin(
+  deps: TurnRunDeps,
+  job: JobContext,
+  turnId: string,
+): Promise<{ turn: TurnRow; voidAfterSeq: number | undefined } | undefined> {
+  return inTransaction(deps.db, async tx => {
+    const isOurs = await touchJob(tx, job.run)
+    const turn = await selectTurnOfJob(tx, turnId)
+    if (isEnded(turn.lifecycle)) return undefined
+    if (!isOurs) throw new JobSuperseded()
+    const log = await claimLog(tx, { logId: uuidOf(turnId), run: job.run.run, attempt: job.attempt })
+    const before = await beginAttempt(tx, turnId, job.attempt, log.last_seq)
+    const wroteSomething = before.attempt_seq !== null && before.attempt_seq < log.last_seq
+    return { turn: before, voidAfterSeq: wroteSomething ? Number(before.attempt_seq) : undefined }
+  })
+}
+
+const requestOf = (turn: TurnRow): ChatCompletionRequest => {
+  if (turn.request === null) throw new Error('an open turn has no request')
+  return { ...turn.request, stream: true }
+}
+
+type Outcome = { ending: 'completed' } | { ending: 'canceled' } | { ending: 'failed'; error: DomainError }
+
+/** Streams the model. Errors: what another attempt may mend. */
+async function stream(deps: TurnRunDeps, attempt: Attempt): Promise<Outcome> {
+  const { turn, job, writer } = attempt
+  try {
+    if (turn.lifecycle === 'cancel_requested') return { ending: 'canceled' }
+    writer.add(lifecycleEvent('warming', { attempt: job.attempt }))
+    const routed = await routedCall(deps, attempt)
+    writer.add(lifecycleEvent('running'))
+    await writer.flush()
+    const { events, route, fallbackCount } = await callForEvents(deps, routed)
+    attempt.answer = { route, fallbackCount }
+    await appendDeltas(deps, attempt, events)
+    return { ending: 'completed' }
+  } catch (error) {
+    return outcomeOfFailure(deps, attempt, error)
+  }
+}
+
+async function routedCall(deps: TurnRunDeps, { turn, signal }: Attempt): Promise<RoutedCall> {
+  const request = requestOf(turn)
+  const owner = { userId: turn.user_id, projectId: turn.project_id }
+  const model = requireKnownModel(deps.catalog, turn.model)
+  const policy = callPolicyOf(request.metadata, turn.key_rules)
+  const routes = await planRoutes(deps, { owner, model, policy })
+  const requestId = uuidOf(turn.id)
+  return { requestId, owner, model, policy, routes, path: '/chat/completions', body: upstreamBody(request), signal }
+}
+
+async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIterable<string>): Promise<void> {
+  const { turn, writer, meter } = attempt
+  const head: ReplyHead = {
+    id: `chatcmpl-${uuidOf(turn.id)}`,
+    created: Math.floor(turn.created_at.getTime() / 1000),
+    model: turn.model,
+  }
+  let isFirst = true
+  for await (const data of events) {
+    const received = parseChunk(data)
+    if (meter.saw(received, 'delta')) attempt.firstTokenMs ??= Date.now() - attempt.startedAt.getTime()
+    const chunk = chunkView(head, received)
+    if (chunk === undefined) continue
+    if (isFirst) {
+      isFirst = false
+      writer.add(lifecycleEvent('streaming'))
+      void setLifecycle(deps.db, turn.id, 'streaming').catch(() => undefined)
+    }
+    attempt.toolsCalled ||= callsTools(chunk)
+    writer.add(deltaEvent(chunk))
+  }
+}
+
+const callsTools = (chunk: Record<string, unknown>): boolean =>
+  (chunk['choices'] as { delta?: { tool_calls?: unknown } }[]).some(choice => choice.delta?.tool_calls !== undefined)
+
+/** What a failure makes of the turn. Errors: the failure, where another attempt may mend it. */
+async function outcomeOfFailure(deps: TurnRunDeps, attempt: Attempt, error: unknown): Promise<Outcome> {
+  const { job, turn } = attempt
+  if (error instanceof JobSuperseded) throw error
+  if (job.isCancelled()) return { ending: 'canceled' }
+  if (attempt.signal.aborted) throw attempt.signal.reason
+  const failure = error instanceof UpstreamFailure ? brokenOff(error) : error
+  if (!(failure instanceof DomainError)) throw failure
+  if (!failure.retryable) return { ending: 'failed', error: failure }
+  if ((await countUpstreamFailure(deps.db, turn.id)) >= MOST_UPSTREAM_FAILURES)
+    return { ending: 'failed', error: failure }
+  throw failure
+}
+
+const brokenOff = (cause: UpstreamFailure): DomainError =>
+  new DomainError(503, 'service_unavailable', 'The reply of the model broke off.', { type: 'upstream_error', cause })
+
+async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promise<TurnEnded> {
+  const { turn, job, writer } = attempt
+  const call = callRecord(deps, attempt, outcome)
+  const turnEnd: TurnEnd = { ending: outcome.ending, error: errorOf(outcome), call }
+  if (outcome.ending === 'completed' && attempt.toolsCalled) writer.add(lifecycleEvent('tooling'))
+  await commitTurnEnd(deps, job.run, turn, turnEnd, await writer.lastAppend(endEvents(turnEnd)))
+  return ended(turn, outcome.ending, job.attempt, call?.usage)
+}
+
+const errorOf = (outcome: Outcome): TurnRow['error'] =>
+  outcome.ending === 'failed'
+    ? { code: outcome.error.code, message: outcome.error.message, retryable: outcome.error.retryable }
+    : null
+
+/** The last attempt's call; a failed turn costs nothing, since what it wrote is not complete. */
+function callRecord(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): CallRecord {
+  const { turn, answer } = attempt
+  const model = requireKnownModel(deps.catalog, turn.model)
+  const isPaid = answer !== undefined && outcome.ending !== 'failed'
+  const { usage, source } = isPaid ? attempt.meter.result() : NOTHING_USED
+  const answered = answeredFields(answer?.route)
+  return {
+    ...answered,
+    id: uuidOf(turn.id),
+    owner: { userId: turn.user_id, projectId: turn.project_id },
+    keyId: turn.api_key_id,
+    surface: 'turn',
+    resourceId: turn.id,
+    model: model.id,
+    requestedModel: turn.model,
+    metadata: turn.request?.metadata ?? null,
+    replayOf: null,
+    status: outcome.ending,
+    errorCode: outcome.ending === 'failed' ? (outcome.error.type ?? outcome.error.code) : null,
+    streamed: true,
+    usage,
+    usageSource: source,
+    costNanos: answered.providerBilled ? 0n : priceOfCall(model.price, usage, 'standard'),
+    cacheHit: false,
+    fallbackCount: answer?.fallbackCount ?? 0,
+    durationMs: Date.now() - attempt.startedAt.getTime(),
+    firstTokenMs: attempt.firstTokenMs,
+    createdAt: turn.created_at,
+  }
+}
+
+const endedAlready = (turn: TurnRow): TurnEnded => ended(turn, turn.lifecycle as TurnEnding, turn.attempt, undefined)
+
+const ended = (
+  turn: TurnRow,
+  ending: TurnEnding,
+  attempt: number,
+  usage: CallRecord['usage'] | undefined,
+): TurnEnded => ({
+  ending,
+  attempt,
+  model: turn.model,
+  tokensIn: usage?.input ?? 0,
+  tokensOut: usage?.output ?? 0,
+})

@@ -1,0 +1,143 @@
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { requireUsableModel } from '../catalog/model-access.rules.ts'
+import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { contextTooLong, estimatedInputTokens, mostOutputTokens, requireChatRequest } from '../chat/chat.rules.ts'
+import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { certainlyTooLong } from '../chat/context-window.ts'
+import { boundedRequest } from '../chat/request-options.rules.ts'
+import { badRequest, notFound, paymentRequired } from '../errors.ts'
+import type { LogState } from '../event-log/event-log.rules.ts'
+import { openLog, requireLog } from '../event-log/event-log.service.ts'
+import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
+import { newId, prefixedId, uuidOf } from '../ids.ts'
+import { cancelJob, startJob } from '../jobs/jobs.service.ts'
+import { placeHold } from '../ledger/ledger.service.ts'
+import { usdText, type Nanos } from '../ledger/money.rules.ts'
+import { callPolicyOf } from '../routing/call-policy.rules.ts'
+import { planRoutes } from '../routing/route-plan.ts'
+import type { RoutingDeps } from '../routing/routing.service.ts'
+import type { Caller } from '../tenancy/tenancy.rules.ts'
+import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
+import { isStorable } from '../text.rules.ts'
+import { isEnded, lifecycleEvent, type TurnInput } from './turn.rules.ts'
+import type { AgentTurnCreateRequest, AgentTurnResponse } from './turn.schema.ts'
+import { insertTurn, selectTurn, setCancelRequested, type TurnRow } from './turn.sql.ts'
+
+export interface TurnDeps extends RoutingDeps {
+  db: Database
+}
+
+/**
+ * Makes a turn and answers at once: its workflow asks the model. With an idempotency key that was used before, the
+ * same turn again. Errors: 400, 402 without the credit for its worst case, 403, 404, 409.
+ */
+export async function createTurn(
+  deps: TurnDeps,
+  caller: Caller,
+  asked: AgentTurnCreateRequest,
+  idempotencyKey: string | undefined,
+): Promise<AgentTurnResponse> {
+  const { request, worstCaseNanos } = await admit(deps, caller, asked)
+  return inTransaction(deps.db, async tx => {
+    const turnId = newId('turn')
+    const claim = { owner: caller.owner, operation: 'turns.create', key: idempotencyKey, request: asked }
+    const earlier = await claimIdempotencyKey(tx, claim, turnId)
+    if (earlier !== undefined) return view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier))))
+
+    await requireEnabledUser(tx, caller.owner.userId)
+    const hold = await placeHold(tx, turnId, caller.owner, worstCaseNanos)
+    if (!hold.placed) throw notCovered(worstCaseNanos, hold.availableNanos)
+    await startJob(tx, {
+      kind: 'turn',
+      resourceId: turnId,
+      owner: caller.owner,
+      workflow: 'agentTurn',
+      taskQueue: 'control',
+      input: { turnId } satisfies TurnInput,
+      summary: `agent turn of ${request.model}`,
+      fileIds: [],
+    })
+    const turn = await insertTurn(tx, { id: turnId, caller, model: request.model, request })
+    await openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
+    return view(turn, { last_seq: 1n, removed_seq: 0n, closed_at: null })
+  })
+}
+
+/** All that is refused before a turn exists. */
+async function admit(deps: TurnDeps, caller: Caller, asked: AgentTurnCreateRequest) {
+  const model = requireUsableModel(deps.catalog, asked.model, caller.rules)
+  const chat = { ...asked, stream: true } as ChatCompletionRequest
+  requireChatRequest(chat, model)
+  if (!isStorable(asked)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'messages')
+  const request = boundedRequest(chat, model)
+  const policy = callPolicyOf(request.metadata, caller.rules)
+  const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
+  const tooLong = certainlyTooLong(request, model)
+  if (tooLong !== undefined) throw contextTooLong(model, tooLong)
+  const worstCase = { input: estimatedInputTokens(request), output: mostOutputTokens(request, model) }
+  const isOwn = routes.every(route => route.credentialId !== undefined)
+  return { request, worstCaseNanos: isOwn ? 0n : priceOfCall(model.price, worstCase, 'standard') }
+}
+
+const notCovered = (worstCase: Nanos, available: Nanos) =>
+  paymentRequired(
+    `payment_required: this turn may cost up to ${usdText(worstCase)} USD and ${usdText(available > 0n ? available : 0n)} USD ` +
+      'are free. Add credit, or ask for fewer output tokens with `max_completion_tokens`.',
+  )
+
+/** Errors: 404. */
+export const getTurn = async (deps: { db: Database }, caller: Caller, requestId: string): Promise<AgentTurnResponse> =>
+  view(...(await requireTurn(deps, caller, requestId)))
+
+/** Stops a running turn; harmless where it has ended. Errors: 404. */
+export async function cancelTurn(
+  deps: { db: Database },
+  caller: Caller,
+  requestId: string,
+): Promise<AgentTurnResponse> {
+  return inTransaction(deps.db, async tx => {
+    const [turn, log] = await requireTurn({ db: tx }, caller, requestId)
+    const stopping = await setCancelRequested(tx, caller.owner, turn.id)
+    if (stopping === undefined) return view(turn, log)
+    await cancelJob(tx, turn.id)
+    return view(stopping, log)
+  })
+}
+
+/** The turn and its log. Errors: 404. */
+export async function requireTurn(
+  { db }: { db: Parameters<typeof selectTurn>[0] },
+  caller: Caller,
+  requestId: string,
+): Promise<[TurnRow, LogState]> {
+  const turnId = prefixedId('turn', requestId)
+  const turn = turnId === undefined ? undefined : await selectTurn(db, caller.owner, turnId)
+  if (turn === undefined) throw notFound('agent turn', 'request_id')
+  return [turn, await requireLog(db, uuidOf(turn.id))]
+}
+
+const RETRY_AFTER_SECONDS = 5
+
+function view(turn: TurnRow, log: LogState): AgentTurnResponse {
+  const requestId = uuidOf(turn.id)
+  const url = `/v1/agent-turns/${requestId}`
+  return {
+    object: 'agent_turn',
+    request_id: requestId,
+    lifecycle: turn.lifecycle,
+    model: turn.model,
+    latest_event_seq: Number(log.last_seq),
+    full_event_replay_available: log.removed_seq === 0n,
+    detail_url: url,
+    events_url: `${url}/events`,
+    replay_url: `${url}/events?after_event_seq=0`,
+    cancel_url: `${url}/cancel`,
+    request_history_url: `/v1/request-history/${requestId}`,
+    ...(isEnded(turn.lifecycle) && turn.error !== null
+      ? {
+          retryable: turn.error.retryable,
+          ...(turn.error.retryable ? { retry_after_seconds: RETRY_AFTER_SECONDS } : {}),
+        }
+      : {}),
+  }
+}

@@ -1,0 +1,111 @@
+import { queryFirst, queryOne, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import type { Caller, KeyRules, Owner } from '../tenancy/tenancy.rules.ts'
+import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
+import type { TurnEnding } from './turn.rules.ts'
+import type { AgentTurnCreateRequest, TurnLifecycle } from './turn.schema.ts'
+
+export interface TurnRow {
+  id: string
+  user_id: string
+  project_id: string | null
+  api_key_id: string
+  key_rules: KeyRules
+  model: string
+  request: AgentTurnCreateRequest | null
+  lifecycle: TurnLifecycle
+  attempt: number
+  attempt_seq: bigint | null
+  upstream_failures: number
+  error: { code: string; message: string; retryable: boolean } | null
+  created_at: Date
+  ended_at: Date | null
+}
+
+export const insertTurn = (
+  tx: Transaction,
+  turn: { id: string; caller: Caller; model: string; request: AgentTurnCreateRequest },
+): Promise<TurnRow> =>
+  queryOne<TurnRow>(
+    tx,
+    `INSERT INTO agent_turns (id, user_id, project_id, api_key_id, key_rules, model, request, lifecycle)
+     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::jsonb, 'queued') RETURNING *`,
+    [
+      turn.id,
+      turn.caller.owner.userId,
+      turn.caller.owner.projectId,
+      turn.caller.keyId,
+      JSON.stringify(turn.caller.rules),
+      turn.model,
+      JSON.stringify(turn.request),
+    ],
+  )
+
+/** The turn as its owner may see it. */
+export const selectTurn = (db: Queryable, owner: Owner, turnId: string): Promise<TurnRow | undefined> =>
+  queryFirst<TurnRow>(db, `SELECT * FROM agent_turns WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [
+    ...ownerValues(owner),
+    turnId,
+  ])
+
+/** The turn of a job, which belongs to no caller. */
+export const selectTurnOfJob = (db: Queryable, turnId: string): Promise<TurnRow> =>
+  queryOne<TurnRow>(db, 'SELECT * FROM agent_turns WHERE id = $1::text', [turnId])
+
+/** Begins an attempt after `afterSeq` of its log. Gives the turn with the attempt_seq of the one before. */
+export async function beginAttempt(
+  tx: Transaction,
+  turnId: string,
+  attempt: number,
+  afterSeq: bigint,
+): Promise<TurnRow> {
+  const before = await queryOne<TurnRow>(tx, 'SELECT * FROM agent_turns WHERE id = $1::text FOR UPDATE', [turnId])
+  await tx.query(
+    `UPDATE agent_turns SET attempt = $2::integer, attempt_seq = $3::bigint,
+       lifecycle = CASE WHEN lifecycle = 'cancel_requested' THEN lifecycle ELSE 'warming' END
+     WHERE id = $1::text`,
+    [turnId, attempt, afterSeq],
+  )
+  return before
+}
+
+/** Moves a running turn on; one that is to be canceled stays so. */
+export async function setLifecycle(db: Queryable, turnId: string, lifecycle: TurnLifecycle): Promise<void> {
+  await db.query(
+    `UPDATE agent_turns SET lifecycle = $2::text
+     WHERE id = $1::text AND lifecycle IN ('warming', 'running', 'streaming')`,
+    [turnId, lifecycle],
+  )
+}
+
+/** Undefined where it has ended, or was asked to stop before. */
+export const setCancelRequested = (tx: Transaction, owner: Owner, turnId: string): Promise<TurnRow | undefined> =>
+  queryFirst<TurnRow>(
+    tx,
+    `UPDATE agent_turns SET lifecycle = 'cancel_requested'
+     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text
+       AND lifecycle NOT IN ('cancel_requested', 'completed', 'failed', 'canceled') RETURNING *`,
+    [...ownerValues(owner), turnId],
+  )
+
+export const countUpstreamFailure = async (db: Queryable, turnId: string): Promise<number> =>
+  (
+    await queryOne<{ upstream_failures: number }>(
+      db,
+      `UPDATE agent_turns SET upstream_failures = upstream_failures + 1 WHERE id = $1::text RETURNING upstream_failures`,
+      [turnId],
+    )
+  ).upstream_failures
+
+/** The turn's last state; what was asked is forgotten. */
+export async function setTurnEnded(
+  tx: Transaction,
+  turnId: string,
+  ending: TurnEnding,
+  error: TurnRow['error'],
+): Promise<void> {
+  await tx.query(
+    `UPDATE agent_turns SET lifecycle = $2::text, error = $3::jsonb, request = NULL, ended_at = now()
+     WHERE id = $1::text`,
+    [turnId, ending, error === null ? null : JSON.stringify(error)],
+  )
+}

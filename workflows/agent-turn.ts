@@ -1,0 +1,53 @@
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  CancelledFailure,
+  isCancellation,
+  proxyActivities,
+} from '@temporalio/workflow'
+import type { TurnActivities } from '../activities/turns.ts'
+import { turnDetails, type TurnEnded, type TurnEnding, type TurnInput } from '../domain/turns/turn.rules.ts'
+import { tellModel, tellPhase } from './phase.ts'
+import { carryOn, untilItSucceeds } from './retry-policies.ts'
+
+const model = proxyActivities<TurnActivities>({
+  taskQueue: 'model',
+  startToCloseTimeout: '2 hours',
+  scheduleToCloseTimeout: '1 day',
+  heartbeatTimeout: '10 seconds',
+  retry: carryOn,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+})
+
+const control = proxyActivities<TurnActivities>({
+  taskQueue: 'control',
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '1 day',
+  heartbeatTimeout: '20 seconds',
+  retry: untilItSucceeds,
+})
+
+/** An agent's turn: the model is streamed into the turn's log, again from the start where an attempt is lost. */
+export async function agentTurn({ turnId }: TurnInput): Promise<void> {
+  tellPhase('running', turnDetails(turnId, 'running'))
+  const ended = await runToItsEnd(turnId)
+  if (typeof ended !== 'string') tellModel(ended.model)
+  const ending = typeof ended === 'string' ? ended : ended.ending
+  tellPhase(ending, turnDetails(turnId, ending, typeof ended === 'string' ? undefined : ended))
+  // The workflow is shown as canceled too, where it was asked to be.
+  if (ending === 'canceled' && CancellationScope.current().consideredCancelled) {
+    throw new CancelledFailure('the turn was canceled')
+  }
+}
+
+/** A step that cannot end the turn itself has it ended for it. */
+async function runToItsEnd(turnId: string): Promise<TurnEnded | TurnEnding> {
+  try {
+    return await model.runTurn.executeWithOptions({ summary: `stream ${turnId}` }, [turnId])
+  } catch (error) {
+    const ending = isCancellation(error) ? 'canceled' : 'failed'
+    const summary = `end ${turnId} as ${ending}`
+    await CancellationScope.nonCancellable(() => control.endTurn.executeWithOptions({ summary }, [ending]))
+    return ending
+  }
+}
