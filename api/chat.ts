@@ -5,7 +5,8 @@ import { completeChat, streamChat, type ChatRequest } from '../domain/chat/chat.
 import { EventStream, Reply, streamRoute } from './http/route.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
-const SANDBOX_HEADER = { 'x-ipop-sandbox': 'true' }
+/** Says that no real model answered. */
+export const SANDBOX_HEADER = { 'x-ipop-sandbox': 'true' }
 
 export const chatRoutes = [
   streamRoute({

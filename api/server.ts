@@ -28,6 +28,7 @@ import { batchRoutes } from './batches.ts'
 import { chatRoutes } from './chat.ts'
 import { credentialRoutes } from './credentials.ts'
 import type { ApiDeps } from './deps.ts'
+import { embeddingsRoutes } from './embeddings.ts'
 import { fileRoutes } from './files.ts'
 import { createApp } from './http/app.ts'
 import { refuseBrokenRequest } from './http/broken-request.ts'
@@ -39,6 +40,7 @@ import { usageRoutes } from './usage.ts'
 const FEATURES = [
   ...modelRoutes,
   ...chatRoutes,
+  ...embeddingsRoutes,
   ...fileRoutes,
   ...batchRoutes,
   ...turnRoutes,

@@ -208,6 +208,8 @@ export const CatalogEntry = Type.Object(
     ),
     max_input_tokens: Type.Integer({ minimum: 1 }),
     max_output_tokens: Type.Integer({ minimum: 0 }),
+    /** Inputs that its upstreams embed in one request. */
+    max_embedding_inputs: Type.Optional(Type.Integer({ minimum: 1 })),
     /** A public tokenizer of the model's family: counts are exact with it. */
     tokenizer: Type.Optional(Type.Enum(['o200k_base', 'cl100k_base'])),
     price: Type.Object({

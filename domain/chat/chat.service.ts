@@ -20,7 +20,7 @@ import { chatParts, type ChatPart } from './chat-stream.ts'
 import { firstSentenceWhole, toTheEnd } from './delivery.ts'
 import { certainlyTooLong } from './context-window.ts'
 import { boundedRequest } from './request-options.rules.ts'
-import { completionView } from './reply.rules.ts'
+import { completionView, isSandboxReply } from './reply.rules.ts'
 import { eventsOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
 import type { CachedReply } from './reply-cache.sql.ts'
 
@@ -65,7 +65,7 @@ export async function completeChat(
     call.sawReply(json)
     const { usage, ipop } = await call.complete()
     const reply = completionView(call.head, json, usage, ipop)
-    const sandbox = isSandbox(headers)
+    const sandbox = isSandboxReply(headers)
     if (usesCache(plan.request)) await keepReply(deps, owner, plan.request, { choices: reply.choices, usage, sandbox })
     return { reply, sandbox }
   } catch (error) {
@@ -92,7 +92,7 @@ export async function streamChat(
   try {
     const { events, route, fallbackCount, headers } = await callForEvents(deps, routed)
     call.call.answeredBy(route, fallbackCount)
-    const sandbox = isSandbox(headers)
+    const sandbox = isSandboxReply(headers)
     const parts = deliveredParts(plan.request, chatParts(call, events))
     if (!usesCache(plan.request)) return { parts, sandbox }
     const keep = (reply: Omit<CachedReply, 'sandbox'>) => keepReply(deps, owner, plan.request, { ...reply, sandbox })
@@ -124,8 +124,6 @@ function deliveredParts(
   const kept = outlivesClient(request) ? toTheEnd(parts) : parts
   return request.metadata?.early_answer_policy === 'stream_first_sentence' ? firstSentenceWhole(kept) : kept
 }
-
-const isSandbox = (headers: ReadonlyMap<string, string>): boolean => headers.get('x-ipop-sandbox') === 'true'
 
 interface ChatPlan {
   /** As its metadata bounds it. */

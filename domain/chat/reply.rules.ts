@@ -74,3 +74,7 @@ function textOfMessage(message: unknown): string {
   ]
   return pieces.filter(piece => typeof piece === 'string').join('')
 }
+
+/** Whether the sandbox model answered. */
+export const isSandboxReply = (headers: ReadonlyMap<string, string>): boolean =>
+  headers.get('x-ipop-sandbox') === 'true'

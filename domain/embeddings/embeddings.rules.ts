@@ -5,6 +5,8 @@ import { badRequest } from '../errors.ts'
 type Fields = Record<string, unknown>
 
 const MOST_INPUTS = 2048
+/** What OpenAI takes in one request, which others follow. */
+const MOST_TOKENS_AT_ONCE = 300_000
 
 /** Errors: 400 naming the field of an embeddings request that is at fault. */
 export function requireEmbeddingsRequest(request: Fields, model: CatalogEntry): void {
@@ -13,10 +15,10 @@ export function requireEmbeddingsRequest(request: Fields, model: CatalogEntry): 
     throw badRequest('`input` must be a text, texts, tokens or lists of tokens, none of them empty.', 'input')
   }
   const { dimensions, encoding_format: format } = request
-  if (dimensions !== undefined && !(Number.isInteger(dimensions) && (dimensions as number) > 0)) {
+  if ((dimensions ?? undefined) !== undefined && !(Number.isInteger(dimensions) && (dimensions as number) > 0)) {
     throw badRequest('`dimensions` must be a whole number from 1.', 'dimensions')
   }
-  if (format !== undefined && format !== 'float' && format !== 'base64') {
+  if ((format ?? undefined) !== undefined && format !== 'float' && format !== 'base64') {
     throw badRequest('`encoding_format` must be float or base64.', 'encoding_format')
   }
 }
@@ -39,6 +41,65 @@ export function estimatedEmbeddingTokens(input: unknown): number {
   if (typeof input === 'string') return Math.ceil(Buffer.byteLength(input) / BYTES_PER_TOKEN)
   if (!Array.isArray(input)) return 1
   return input.reduce<number>((sum, item) => sum + estimatedEmbeddingTokens(item), 0)
+}
+
+type Item = string | number[]
+
+/** The inputs one by one: a text and a list of tokens are one input. */
+export const itemsOf = (input: unknown): Item[] =>
+  typeof input === 'string' || isTokens(input) ? [input as Item] : (input as Item[])
+
+/** The inputs in parts that an upstream takes at once, in their order. */
+export function partsOf(items: readonly Item[], model: CatalogEntry): Item[][] {
+  const most = model.max_embedding_inputs ?? MOST_INPUTS
+  const parts: Item[][] = []
+  let tokens = 0
+  for (const item of items) {
+    const added = estimatedEmbeddingTokens(item)
+    const part = parts.at(-1)
+    if (part === undefined || part.length >= most || tokens + added > MOST_TOKENS_AT_ONCE) {
+      parts.push([item])
+      tokens = added
+    } else {
+      part.push(item)
+      tokens += added
+    }
+  }
+  return parts
+}
+
+export type EmbeddingFormat = 'float' | 'base64'
+
+/**
+ * The vectors of an upstream's reply in the order of its inputs, in the format that was asked for, whichever it gave;
+ * base64 is little-endian float32, as OpenAI's. Undefined where one is missing or is no vector.
+ */
+export function vectorsOf(reply: Fields, count: number, format: EmbeddingFormat): unknown[] | undefined {
+  const data = Array.isArray(reply['data']) ? (reply['data'] as Fields[]) : []
+  const vectors = Array.from<unknown>({ length: count })
+  data.forEach((item, place) => {
+    const index = typeof item?.['index'] === 'number' ? item['index'] : place
+    if (index >= 0 && index < count) vectors[index] = inFormat(item['embedding'], format)
+  })
+  return vectors.includes(undefined) ? undefined : vectors
+}
+
+function inFormat(vector: unknown, format: EmbeddingFormat): unknown {
+  if (typeof vector === 'string') return format === 'base64' ? vector : floatsOf(vector)
+  if (!Array.isArray(vector) || vector.length === 0 || !vector.every(Number.isFinite)) return undefined
+  return format === 'float' ? vector : base64Of(vector as number[])
+}
+
+function floatsOf(base64: string): number[] | undefined {
+  const bytes = Buffer.from(base64, 'base64')
+  if (bytes.length === 0 || bytes.length % 4 !== 0) return undefined
+  return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4))
+}
+
+function base64Of(vector: readonly number[]): string {
+  const bytes = Buffer.alloc(vector.length * 4)
+  vector.forEach((value, index) => bytes.writeFloatLE(value, index * 4))
+  return bytes.toString('base64')
 }
 
 /** The closed reply of an embeddings call, under the public model id. */

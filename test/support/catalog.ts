@@ -37,6 +37,12 @@ const MODELS: Entry[] = [
     max_output_tokens: 0,
     price: { input: 0.02, cached_input: 0.02, output: 0 },
   }),
+  entry('test/embed-in-parts', {
+    capabilities: ['embeddings'],
+    max_output_tokens: 0,
+    max_embedding_inputs: 3,
+    price: { input: 0.02, cached_input: 0.02, output: 0 },
+  }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
   ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing', 'away'].map(name => entry(`test/${name}`)),
 ]

@@ -63,7 +63,7 @@ export function* lastChunks(script: FakeScript, body: UpstreamBody, text: string
 
 /** A vector that depends on the text's length only; the same for the same text. */
 export function embeddingsBody(script: FakeScript, body: UpstreamBody): object {
-  const inputs = [body.input].flat()
+  const inputs = inputsOf(body.input)
   const tokens = promptWords(body)
   return {
     object: 'list',
@@ -77,6 +77,10 @@ export function embeddingsBody(script: FakeScript, body: UpstreamBody): object {
     ...script.extra,
   }
 }
+
+/** A list of numbers is one input. */
+const inputsOf = (input: unknown): unknown[] =>
+  Array.isArray(input) && typeof input[0] !== 'number' ? (input as unknown[]) : [input]
 
 function vectorOf(text: string, { dimensions = 8 }: UpstreamBody): number[] {
   return Array.from({ length: dimensions }, (_, i) => Math.fround(Math.sin(text.length + i)))
