@@ -1,4 +1,5 @@
 import type { ChatDeps } from '../domain/chat/chat.service.ts'
+import type { AppendEvents } from '../domain/event-log/event-log.writer.ts'
 import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { Config } from '../infra/config.ts'
@@ -17,6 +18,7 @@ export interface ApiDeps extends ChatDeps {
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
   keyCache: KeyCache
+  appendEvents: AppendEvents
   secrets: SecretBox
   outbound: Outbound
   logReaders: LogReaders

@@ -9,6 +9,7 @@ import { createCredentialUse } from '../domain/credentials/credential-use.ts'
 import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
 import { createLogReaders } from '../domain/event-log/event-log.reader.ts'
 import { LOG_APPENDS } from '../domain/event-log/event-log.sql.ts'
+import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 import { createBalances } from '../domain/ledger/balances.ts'
 import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
@@ -33,6 +34,7 @@ import { fileRoutes } from './files.ts'
 import { createApp } from './http/app.ts'
 import { refuseBrokenRequest } from './http/broken-request.ts'
 import { modelRoutes } from './models.ts'
+import { responseRoutes } from './responses.ts'
 import { systemRoutes } from './system.ts'
 import { turnRoutes } from './turns.ts'
 import { usageRoutes } from './usage.ts'
@@ -41,6 +43,7 @@ const FEATURES = [
   ...modelRoutes,
   ...chatRoutes,
   ...embeddingsRoutes,
+  ...responseRoutes,
   ...fileRoutes,
   ...batchRoutes,
   ...turnRoutes,
@@ -81,6 +84,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     credentialUse: createCredentialUse({ db, log }),
     secrets,
     outbound,
+    appendEvents: createEventAppends(db),
     logReaders: createLogReaders({ db, listener }),
     balances,
     recordCall: createCallRecorder({ db, balances, metrics }),

@@ -1,6 +1,7 @@
 import { createBatchActivities } from '../activities/batches.ts'
 import { createTurnActivities } from '../activities/turns.ts'
 import { sweepEvents } from '../domain/event-log/retention.ts'
+import { sweepResponses } from '../domain/responses/abandoned.ts'
 import { endLostTurn } from '../domain/turns/turn-end.ts'
 import { sweepReplies } from '../domain/chat/reply-cache.ts'
 import { endLostBatch } from '../domain/batches/batch-end.ts'
@@ -49,6 +50,7 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
         () => sweepObjects(deps.objects),
         () => sweepReplies(deps),
         () => sweepEvents(deps.db),
+        () => sweepResponses(deps.db),
       ],
     }),
   ]

@@ -11,14 +11,20 @@ export function readTexts(
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {}
   for (const [name, property] of Object.entries(schema.properties)) {
-    const text = given[name]
+    const text = given[name] ?? given[`${name}[]`]
     if (text === undefined) continue
+    if (isList(property)) {
+      values[name] = [text].flat()
+      continue
+    }
     if (Array.isArray(text)) throw badRequest(`\`${name}\` was given more than once.`, name)
     if (text.includes('\0')) throw badRequest(`\`${name}\` holds a NUL character.`, name)
     values[name] = readText(property, text)
   }
   return values
 }
+
+const isList = (schema: TSchema & { type?: string }): boolean => schema.type === 'array'
 
 function readText(schema: TSchema & { type?: string }, text: string): unknown {
   if (schema.type === 'integer' && INTEGER.test(text)) return Number(text)

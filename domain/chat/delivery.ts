@@ -6,7 +6,7 @@ const SENTENCE_END = /[.!?…]\s|[。！？\n]/
 const LONGEST_HELD_CHARACTERS = 400
 
 /** Goes on to the end when its reader leaves: the call completes, and is billed, as if it had been read. */
-export async function* toTheEnd(parts: AsyncGenerator<ChatPart, void>): AsyncGenerator<ChatPart, void> {
+export async function* toTheEnd<Part>(parts: AsyncGenerator<Part, void>): AsyncGenerator<Part, void> {
   let next = await parts.next()
   try {
     for (; next.done !== true; next = await parts.next()) yield next.value

@@ -1,10 +1,16 @@
 import type { Queryable, Transaction } from '../../infra/postgres/database.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import type { Append, LogState, LogWriter, NewEvent } from './event-log.rules.ts'
-import { insertAppends, insertLog, selectLog, updateWriter } from './event-log.sql.ts'
+import { deleteLog, insertAppends, insertLog, selectLog, updateWriter } from './event-log.sql.ts'
 
 /** Makes a log, in the transaction of its resource. */
 export const openLog = (tx: Transaction, logId: string, first: NewEvent): Promise<void> => insertLog(tx, logId, first)
+
+/** Forgets a log and its events. */
+export const dropLog = (tx: Transaction, logId: string): Promise<void> => deleteLog(tx, logId)
+
+/** Undefined where there is none. */
+export const findLog = (db: Queryable, logId: string): Promise<LogState | undefined> => selectLog(db, logId)
 
 /** Errors: plain where there is no such log. */
 export async function requireLog(db: Queryable, logId: string): Promise<LogState> {

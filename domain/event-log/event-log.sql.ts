@@ -98,3 +98,8 @@ export async function deleteOldEvents(
   )
   return rowCount
 }
+
+export async function deleteLog(tx: Transaction, logId: string): Promise<void> {
+  await tx.query('DELETE FROM log_events WHERE log_id = $1::uuid', [logId])
+  await tx.query('DELETE FROM event_logs WHERE id = $1::uuid', [logId])
+}

@@ -27,6 +27,8 @@ const SOUND: Record<string, (fileId: string) => Fields> = {
   'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /agent-turns': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /embeddings': () => ({ model: 'test/embed', input: 'hello' }),
+  'POST /responses': () => ({ model: 'test/plain', input: 'hello' }),
+  'POST /responses/input_tokens': () => ({ model: 'test/plain', input: 'hello' }),
   'POST /batches': fileId => ({ input_file_id: fileId }),
   'POST /account/provider-credentials': () => credentialOf(),
   'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),
@@ -35,6 +37,8 @@ const LIMIT_BYTES: Record<string, number> = {
   'POST /chat/completions': 32 * MIB,
   'POST /agent-turns': 32 * MIB,
   'POST /embeddings': 32 * MIB,
+  'POST /responses': 32 * MIB,
+  'POST /responses/input_tokens': 32 * MIB,
 }
 /** The path of each operation that has an id in it, of a thing of the tenant's. */
 const PATHS: Record<string, (tenant: Tenant) => Promise<string>> = {
@@ -86,6 +90,9 @@ describe.each(withBody)('%s', (name, operation) => {
     messages: [[], [5], [{}], [{ role: 'evil', content: 'x' }], [{ role: 'user' }], [{ role: 'user', content: 5 }]],
     tools: [[5], [{}], [{ type: 'evil' }], [{ type: 'function' }], [{ type: 'function', function: { name: 'a b' } }]],
     input: ['', [], [''], [5, 'a'], [[]], [[1.5]], [-1], [['a']], [null], Array.from({ length: 2_049 }, () => 'a')],
+    instructions: [5, true, {}, [5]],
+    conversation: [5, true, 'conv_1', {}],
+    truncation: ['never', 5, true],
     endpoint: ['/v1/embeddings/../chat', 'chat_completions\u0000'],
     base_url: [5, true, [], {}, '', 'http://1.1.1.1', 'https://127.0.0.1'],
     metadata: name === 'POST /batches' ? [{ a: '\u0000' }, { a: ['\ud800'] }, { b: { '\u0000': 1 } }] : [],

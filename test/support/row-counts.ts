@@ -10,6 +10,7 @@ const TABLES = [
   'holds',
   'provider_credentials',
   'agent_turns',
+  'responses',
 ]
 
 /** How many rows of each kind the account has: what a refused request must not change. */

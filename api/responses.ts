@@ -1,0 +1,110 @@
+import { Type } from 'typebox'
+import { countResponseInput } from '../domain/responses/input-tokens.ts'
+import {
+  InputItemsQuery,
+  ResponseDeleted,
+  ResponseInputItemList,
+  ResponseInputTokensRequest,
+  ResponseInputTokensResponse,
+  ResponseObject,
+  ResponseQuery,
+  ResponsesCreateRequest,
+} from '../domain/responses/response.schema.ts'
+import {
+  cancelResponse,
+  createResponse,
+  deleteResponse,
+  getResponse,
+  listInputItems,
+} from '../domain/responses/response.service.ts'
+import { replayResponse } from '../domain/responses/response-replay.ts'
+import { streamResponse } from '../domain/responses/response-stream.ts'
+import { SANDBOX_HEADER } from './chat.ts'
+import { EventStream, Reply, route, streamRoute } from './http/route.ts'
+
+const BODY_LIMIT_BYTES = 32 * 1024 * 1024
+const ResponseParams = Type.Object({ response_id: Type.String() })
+const errors = { 404: 'There is no such response' }
+
+export const responseRoutes = [
+  streamRoute({
+    method: 'POST',
+    path: '/responses',
+    auth: 'apiKey',
+    summary: 'Create a response',
+    description:
+      "OpenAI's Responses over any model of the catalog: text and images, function tools, structured text, " +
+      '`previous_response_id`, typed events with `stream: true`. Tools that are not served are refused by name.',
+    body: ResponsesCreateRequest,
+    bodyLimitBytes: BODY_LIMIT_BYTES,
+    reply: ResponseObject,
+    errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
+    handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
+      const call = { requestId, caller, request: body, signal, annotate }
+      if (body.stream === true) {
+        const { events, sandbox } = await streamResponse(deps, call)
+        return new EventStream(events, sandbox ? SANDBOX_HEADER : {})
+      }
+      const { response, sandbox } = await createResponse(deps, call)
+      return new Reply(response, { headers: sandbox ? SANDBOX_HEADER : {} })
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/responses/input_tokens',
+    auth: 'apiKey',
+    summary: "Count the tokens of a response's input",
+    body: ResponseInputTokensRequest,
+    bodyLimitBytes: BODY_LIMIT_BYTES,
+    reply: ResponseInputTokensResponse,
+    errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
+    handle: ({ caller, body }, deps) => countResponseInput(deps, caller, body),
+  }),
+  streamRoute({
+    method: 'GET',
+    path: '/responses/{response_id}',
+    auth: 'apiKey',
+    summary: 'Get a stored response',
+    description: 'With `stream=true` its events, after `starting_after` where that is given.',
+    params: ResponseParams,
+    query: ResponseQuery,
+    reply: ResponseObject,
+    errors,
+    handle: async ({ caller, params, query, signal }, deps) => {
+      if (query.stream !== true) return getResponse(deps, caller, params.response_id)
+      const after = query.starting_after ?? -1
+      return new EventStream(await replayResponse(deps, caller, params.response_id, after, signal))
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/responses/{response_id}',
+    auth: 'apiKey',
+    summary: 'Delete a stored response',
+    params: ResponseParams,
+    reply: ResponseDeleted,
+    errors,
+    handle: ({ caller, params }, deps) => deleteResponse(deps, caller, params.response_id),
+  }),
+  route({
+    method: 'POST',
+    path: '/responses/{response_id}/cancel',
+    auth: 'apiKey',
+    summary: 'Cancel a background response',
+    params: ResponseParams,
+    reply: ResponseObject,
+    errors,
+    handle: ({ caller, params }, deps) => cancelResponse(deps, caller, params.response_id),
+  }),
+  route({
+    method: 'GET',
+    path: '/responses/{response_id}/input_items',
+    auth: 'apiKey',
+    summary: "List a response's input items",
+    params: ResponseParams,
+    query: InputItemsQuery,
+    reply: ResponseInputItemList,
+    errors,
+    handle: ({ caller, params, query }, deps) => listInputItems(deps, caller, params.response_id, query),
+  }),
+]

@@ -1,0 +1,67 @@
+import type { Queryable } from '../../infra/postgres/database.ts'
+import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import { estimatedInputTokens } from '../chat/chat.rules.ts'
+import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { conflict, notFound } from '../errors.ts'
+import type { Owner } from '../tenancy/tenancy.rules.ts'
+import { messagesOf, storedItems } from './input.rules.ts'
+import type { ResponseItem, ResponsesCreateRequest } from './response.schema.ts'
+import { selectChain } from './response.sql.ts'
+
+type Messages = ChatCompletionRequest['messages']
+type Asked = Pick<ResponsesCreateRequest, 'instructions' | 'previous_response_id' | 'truncation'>
+
+const LONGEST_CHAIN = 200
+
+/**
+ * The messages of a response: its instructions (those of earlier responses do not go on), the whole chain before it,
+ * and its own input. Errors: 404, 409 for the response before.
+ */
+export async function messagesOfChain(
+  db: Queryable,
+  owner: Owner,
+  request: Asked,
+  input: readonly ResponseItem[],
+): Promise<{ instructions: Messages; conversation: Messages }> {
+  const earlier = request.previous_response_id ?? undefined
+  const before = earlier === undefined ? [] : await itemsBefore(db, owner, earlier)
+  return { instructions: instructionsOf(request.instructions), conversation: messagesOf([...before, ...input]) }
+}
+
+function instructionsOf(instructions: unknown): Messages {
+  if (instructions === undefined || instructions === null) return []
+  if (typeof instructions === 'string') return [{ role: 'system', content: instructions }]
+  return messagesOf(storedItems(instructions, index => `instructions_${index}`))
+}
+
+async function itemsBefore(db: Queryable, owner: Owner, responseId: string): Promise<ResponseItem[]> {
+  const chain = await selectChain(db, owner, responseId, LONGEST_CHAIN)
+  const [first] = chain
+  if (first === undefined) throw notFound('response', 'previous_response_id')
+  if (first.previous_response_id !== null) {
+    throw conflict(
+      chain.length > LONGEST_CHAIN
+        ? `A chain has at most ${LONGEST_CHAIN} responses.`
+        : 'An earlier response of this chain was deleted.',
+      'previous_response_id',
+    )
+  }
+  if (chain.at(-1)?.status === 'in_progress')
+    throw conflict('The response before is not finished.', 'previous_response_id')
+  return chain.flatMap(({ input, output }) => [...input, ...output])
+}
+
+/**
+ * The conversation without its oldest turns, as much of it as fits into the model's window by a quick estimate. A turn
+ * goes as a whole, from one message of the user to the next: an answer without its question, or a tool's result
+ * without its call, would be refused.
+ */
+export function truncated(
+  { instructions, conversation }: { instructions: Messages; conversation: Messages },
+  model: CatalogEntry,
+): Messages {
+  const fits = (messages: Messages) => estimatedInputTokens({ messages }) <= model.max_input_tokens
+  const starts = conversation.flatMap((message, index) => (message.role === 'user' ? [index] : []))
+  const from = [0, ...starts].find(start => fits([...instructions, ...conversation.slice(start)])) ?? starts.at(-1) ?? 0
+  return [...instructions, ...conversation.slice(from)]
+}

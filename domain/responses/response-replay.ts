@@ -1,0 +1,54 @@
+import type { Database } from '../../infra/postgres/database.ts'
+import type { LogReaders } from '../event-log/event-log.reader.ts'
+import { findLog } from '../event-log/event-log.service.ts'
+import { uuidOf } from '../ids.ts'
+import type { Caller } from '../tenancy/tenancy.rules.ts'
+import { eventsOfState, isLastEvent, wireEvent } from './response.rules.ts'
+import { requireResponse, stateOf } from './response.service.ts'
+import type { ResponseEvent } from './response-stream.ts'
+
+interface Deps {
+  db: Database
+  logReaders: LogReaders
+}
+
+/**
+ * The events of a stored response after a sequence number: as they were sent, and those that are still to come. Of a
+ * response that was not streamed, or whose events are past their retention, those it would have been streamed by.
+ * Errors: 404.
+ */
+export async function replayResponse(
+  deps: Deps,
+  caller: Caller,
+  responseId: string,
+  startingAfter: number,
+  signal: AbortSignal,
+): Promise<AsyncIterable<ResponseEvent>> {
+  const row = await requireResponse(deps, caller, responseId)
+  const logId = uuidOf(row.id)
+  const log = await findLog(deps.db, logId)
+  if (log === undefined || log.removed_seq > 0n) return madeEvents(eventsOfState(stateOf(row)), startingAfter)
+  // A log counts from 1, a response's events from 0.
+  const afterSeq = startingAfter + 1
+  if (log.closed_at !== null && BigInt(afterSeq) >= log.last_seq) return madeEvents([], startingAfter)
+  return storedEvents(deps, logId, afterSeq, signal)
+}
+
+async function* madeEvents(
+  events: ReturnType<typeof eventsOfState>,
+  startingAfter: number,
+): AsyncGenerator<ResponseEvent, void> {
+  for (const [index, event] of events.entries()) if (index > startingAfter) yield wireEvent(event, index)
+}
+
+async function* storedEvents(
+  deps: Deps,
+  logId: string,
+  afterSeq: number,
+  signal: AbortSignal,
+): AsyncGenerator<ResponseEvent, void> {
+  for await (const event of deps.logReaders.follow(logId, afterSeq, signal)) {
+    yield wireEvent(event, event.seq - 1)
+    if (isLastEvent(event.type)) return
+  }
+}

@@ -1,0 +1,171 @@
+import { inTransaction } from '../../infra/postgres/database.ts'
+import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { streamChat } from '../chat/chat.service.ts'
+import type { ChatPart } from '../chat/chat-stream.ts'
+import { toTheEnd } from '../chat/delivery.ts'
+import { DomainError } from '../errors.ts'
+import type { NewEvent } from '../event-log/event-log.rules.ts'
+import { appendIn, openLog } from '../event-log/event-log.service.ts'
+import { createEventWriter, type EventWriter } from '../event-log/event-log.writer.ts'
+import { uuidOf } from '../ids.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
+import type { Owner } from '../tenancy/tenancy.rules.ts'
+import {
+  itemIds,
+  prepareResponse,
+  renamed,
+  type PreparedResponse,
+  type ResponseCall,
+  type ResponseDeps,
+} from './response.service.ts'
+import { endingOf, openingEvents, responseUsage, stateEvent, wireEvent, type ResponseState } from './response.rules.ts'
+import { insertResponse, setResponseEnded, touchResponse } from './response.sql.ts'
+import { createOutputStream } from './stream.rules.ts'
+
+/** How often a response that runs says so: see abandoned.ts. */
+const TOUCH_EVERY_MS = 20_000
+
+/** A typed event as it is sent. */
+export interface ResponseEvent {
+  event: string
+  data: string
+}
+
+/**
+ * A response as typed events. It is stored from its start, and each of its events; the last one leaves when the whole
+ * is durable. Resolves at the upstream's first event: until then every error is a plain reply, and nothing is stored.
+ */
+export async function streamResponse(
+  deps: ResponseDeps,
+  call: ResponseCall,
+): Promise<{ events: AsyncIterable<ResponseEvent>; sandbox: boolean }> {
+  const prepared = await prepareResponse(deps, call)
+  const { parts, sandbox } = await streamChat(deps, prepared.chat).catch(renamed)
+  const events = responseEvents(deps, call, prepared, parts)
+  const outlives = prepared.chat.request.metadata?.client_disconnect_cancel === false
+  return { events: outlives ? toTheEnd(events) : events, sandbox }
+}
+
+async function* responseEvents(
+  deps: ResponseDeps,
+  { caller }: ResponseCall,
+  { state, input }: PreparedResponse,
+  parts: AsyncIterable<ChatPart>,
+): AsyncGenerator<ResponseEvent, void> {
+  const opening = openingEvents(state)
+  const store = await openStore(deps, caller, state, input, opening)
+  const stream = createOutputStream(itemIds(state.id))
+  let sequence = 0
+  const number = (event: NewEvent) => wireEvent(event, sequence++)
+  let ended: ResponseState | undefined
+  try {
+    yield* opening.map(number)
+    for await (const part of parts) {
+      const events = part.kind === 'chunk' ? stream.add(part.chunk) : stream.end()
+      store.add(events)
+      yield* events.map(number)
+      if (part.kind === 'end') ended = endedState(state, stream.assembled(), part)
+    }
+    if (ended === undefined) throw new Error('a stream of parts had no end')
+    yield number(await store.end(ended))
+  } catch (error) {
+    if (ended !== undefined || isAborted(error)) throw error
+    const rest = stream.end()
+    store.add(rest)
+    yield* rest.map(number)
+    ended = failedState(state, stream.assembled().output, error)
+    yield number(await store.end(ended))
+  } finally {
+    // The reader left.
+    if (ended === undefined) {
+      store.add(stream.end())
+      await store.end(leftState(state, stream.assembled().output))
+    }
+  }
+}
+
+const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
+
+const endedState = (
+  state: ResponseState,
+  { output, finishReason }: { output: ResponseState['output']; finishReason: string | undefined },
+  end: Extract<ChatPart, { kind: 'end' }>,
+): ResponseState => ({ ...state, ...endingOf(finishReason), output, usage: responseUsage(end.usage) })
+
+const failedState = (state: ResponseState, output: ResponseState['output'], error: unknown): ResponseState => {
+  const isKnown = error instanceof DomainError
+  const message = isKnown ? error.message : 'The reply broke off: what came so far is not complete. Try again.'
+  return { ...state, status: 'failed', output, error: { code: isKnown ? error.code : 'service_unavailable', message } }
+}
+
+const leftState = (state: ResponseState, output: ResponseState['output']): ResponseState => ({
+  ...state,
+  status: 'incomplete',
+  output,
+  incompleteReason: 'client_closed',
+})
+
+/** Where a response's events and its end go; one that is not stored goes nowhere. */
+interface Store {
+  add(events: NewEvent[]): void
+  /** Gives the last event, once the response has ended durably. */
+  end(state: ResponseState): Promise<NewEvent>
+}
+
+const lastEvent = (state: ResponseState): NewEvent => stateEvent(`response.${state.status}`, state)
+
+async function openStore(
+  deps: ResponseDeps,
+  caller: ResponseCall['caller'],
+  state: ResponseState,
+  input: PreparedResponse['input'],
+  [first, ...others]: NewEvent[],
+): Promise<Store> {
+  if (!state.settings.store || first === undefined) {
+    return { add: () => undefined, end: ended => Promise.resolve(lastEvent(ended)) }
+  }
+  const logId = uuidOf(state.id)
+  await inTransaction(deps.db, async tx => {
+    await insertResponse(tx, caller, state, input)
+    await openLog(tx, logId, first)
+  })
+  const { owner } = caller
+  const writer = createEventWriter({
+    append: deps.appendEvents,
+    writer: { logId, run: 0, attempt: 0 },
+    merge: () => undefined,
+    failed: error => deps.log.warn({ responseId: state.id, err: error }, 'events of a response could not be stored'),
+  })
+  others.forEach(event => writer.add(event))
+  const touching = setInterval(
+    () => void touchResponse(deps.db, owner, state.id).catch(() => undefined),
+    TOUCH_EVERY_MS,
+  )
+  return {
+    add: events => events.forEach(event => writer.add(event)),
+    end: async ended => {
+      clearInterval(touching)
+      const last = lastEvent(ended)
+      await endStored(deps, owner, ended, writer, last)
+      return last
+    },
+  }
+}
+
+/** The events that are left, the last one, and the response's end: together. Nothing where it was deleted meanwhile. */
+async function endStored(
+  deps: ResponseDeps,
+  owner: Owner,
+  state: ResponseState,
+  writer: EventWriter,
+  last: NewEvent,
+): Promise<void> {
+  try {
+    const append = await writer.lastAppend([last])
+    await inTransaction(deps.db, async tx => {
+      if (await setResponseEnded(tx, owner, state)) await appendIn(tx, append)
+    })
+  } catch (error) {
+    if (!(error instanceof JobSuperseded)) throw error
+  }
+}

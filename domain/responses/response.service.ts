@@ -1,0 +1,238 @@
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { CallFacts } from '../calls/model-call.ts'
+import { requireUsableModel } from '../catalog/model-access.rules.ts'
+import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { completeChat, type ChatDeps, type ChatRequest } from '../chat/chat.service.ts'
+import { metadataIfSteering } from '../chat/metadata.rules.ts'
+import { badRequest, DomainError, notFound } from '../errors.ts'
+import type { AppendEvents } from '../event-log/event-log.writer.ts'
+import { dropLog } from '../event-log/event-log.service.ts'
+import { isId, uuidOf } from '../ids.ts'
+import type { Caller } from '../tenancy/tenancy.rules.ts'
+import { isStorable } from '../text.rules.ts'
+import { messagesOfChain, truncated } from './chain.ts'
+import { storedItems } from './input.rules.ts'
+import { chatRequestOf, requireServed } from './request.rules.ts'
+import {
+  endingOf,
+  outputOfReply,
+  responseUsage,
+  responseView,
+  settingsOf,
+  type ResponseState,
+} from './response.rules.ts'
+import type {
+  InputItemsQuery,
+  ResponseDeleted,
+  ResponseInputItemList,
+  ResponseItem,
+  ResponseObject,
+  ResponsesCreateRequest,
+} from './response.schema.ts'
+import { deleteResponseRow, insertResponse, selectResponse, type ResponseRow } from './response.sql.ts'
+
+export interface ResponseDeps extends ChatDeps {
+  db: Database
+  appendEvents: AppendEvents
+}
+
+export interface ResponseCall {
+  requestId: string
+  caller: Caller
+  request: ResponsesCreateRequest
+  /** Aborts when the client goes away. */
+  signal: AbortSignal
+  /** Told the figures of the call when it ends. */
+  annotate(facts: CallFacts): void
+}
+
+/** A response before its model is asked. */
+export interface PreparedResponse {
+  state: ResponseState
+  input: ResponseItem[]
+  chat: ChatRequest
+}
+
+/**
+ * A response, answered whole. Errors: those of a chat completion, under the names of this operation's fields;
+ * 404 and 409 for `previous_response_id`.
+ */
+export async function createResponse(
+  deps: ResponseDeps,
+  call: ResponseCall,
+): Promise<{ response: ResponseObject; sandbox: boolean }> {
+  const { state, input, chat } = await prepareResponse(deps, call)
+  const { reply, sandbox } = await completeChat(deps, chat).catch(renamed)
+  const { output, finishReason } = outputOfReply(reply.choices[0] ?? {}, itemIds(state.id))
+  const ended = { ...state, ...endingOf(finishReason), output, usage: responseUsage(reply.usage) }
+  if (ended.settings.store) await insertResponse(deps.db, call.caller, ended, input)
+  return { response: responseView(ended), sandbox }
+}
+
+/** Everything that is checked and read before the model is asked. */
+export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): Promise<PreparedResponse> {
+  const { request, caller, requestId } = call
+  requireServed(request)
+  if (!isStorable(request)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'input')
+  const id = `resp_${requestId.replaceAll('-', '')}`
+  const input = requireInput(request.input, id)
+  const model = requireUsableModel(deps.catalog, request.model, caller.rules)
+  const messages = await messagesOfChain(deps.db, caller.owner, request, input)
+  const sent =
+    request.truncation === 'auto' ? truncated(messages, model) : [...messages.instructions, ...messages.conversation]
+  const metadata = metadataIfSteering(request.metadata)
+  const chatRequest: ChatCompletionRequest = { ...chatRequestOf(request, sent), ...(metadata && { metadata }) }
+  const state: ResponseState = {
+    id,
+    model: model.id,
+    createdAt: new Date(),
+    previousResponseId: request.previous_response_id ?? null,
+    settings: settingsOf(request),
+    status: 'in_progress',
+    output: [],
+    usage: null,
+    error: null,
+    incompleteReason: null,
+  }
+  return {
+    state,
+    input,
+    chat: {
+      requestId,
+      caller,
+      surface: 'responses',
+      request: chatRequest,
+      signal: call.signal,
+      annotate: facts => call.annotate(facts),
+    },
+  }
+}
+
+function requireInput(input: unknown, responseId: string): ResponseItem[] {
+  const ids = itemIds(responseId)
+  const items = storedItems(input, index => ids('in', index))
+  if (items.length === 0) throw badRequest('`input` is required: a text, or a list of items.', 'input')
+  return items
+}
+
+/** Ids of a response's items: the response's own, and where they stand in it. */
+export const itemIds =
+  (responseId: string) =>
+  (prefix: 'msg' | 'fc' | 'in', index: number): string =>
+    `${prefix === 'in' ? 'msg_in' : prefix}_${responseId.replace(/^resp_/, '')}${index.toString().padStart(4, '0')}`
+
+const NAMES: [RegExp, string][] = [
+  [/^messages\b.*/, 'input'],
+  [/^max_(completion_)?tokens$/, 'max_output_tokens'],
+  [/^response_format\b.*/, 'text.format'],
+  [/^reasoning_effort$/, 'reasoning.effort'],
+  [/^(tools\.\d+)\.function\.(.*)$/, '$1.$2'],
+]
+
+/** The field as this operation names it. */
+export function renamed(error: unknown): never {
+  if (!(error instanceof DomainError) || error.param === undefined) throw error
+  const [pattern, name] = NAMES.find(([known]) => known.test(error.param ?? '')) ?? []
+  if (pattern === undefined || name === undefined) throw error
+  const { status, code, type, retryable, retryAfterSeconds } = error
+  const param = error.param.replace(pattern, name)
+  throw new DomainError(status, code, error.message.replaceAll(error.param, param), {
+    ...(type === undefined ? {} : { type }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    param,
+    retryable,
+    cause: error,
+  })
+}
+
+/** Errors: 404. */
+export const getResponse = async (
+  deps: Pick<ResponseDeps, 'db'>,
+  caller: Caller,
+  responseId: string,
+): Promise<ResponseObject> => responseView(stateOf(await requireResponse(deps, caller, responseId)))
+
+/** Forgets a response and its events. Errors: 404. */
+export async function deleteResponse(
+  deps: Pick<ResponseDeps, 'db'>,
+  caller: Caller,
+  responseId: string,
+): Promise<ResponseDeleted> {
+  return inTransaction(deps.db, async tx => {
+    const isKnown = isId('resp', responseId) && (await deleteResponseRow(tx, caller.owner, responseId))
+    if (!isKnown) throw notFound('response', 'response_id')
+    await dropLog(tx, uuidOf(responseId))
+    return { id: responseId, object: 'response', deleted: true }
+  })
+}
+
+/** Errors: 404; 400 since only background responses can be canceled, and this one is not. */
+export async function cancelResponse(
+  deps: Pick<ResponseDeps, 'db'>,
+  caller: Caller,
+  responseId: string,
+): Promise<ResponseObject> {
+  await requireResponse(deps, caller, responseId)
+  throw badRequest('Only a background response can be canceled: close the connection of this one.', 'response_id')
+}
+
+const DEFAULT_PAGE = 20
+
+/** A page of the items that the response was given. Errors: 400 for a cursor, 404. */
+export async function listInputItems(
+  deps: Pick<ResponseDeps, 'db'>,
+  caller: Caller,
+  responseId: string,
+  query: InputItemsQuery,
+): Promise<ResponseInputItemList> {
+  const { input } = await requireResponse(deps, caller, responseId)
+  const items = query.order === 'desc' ? input.toReversed() : input
+  const limit = query.limit ?? DEFAULT_PAGE
+  const rest =
+    query.before === undefined
+      ? items.slice(placeOf(items, query.after, 'after') + 1)
+      : itemsBeforeOf(items, query.before)
+  const data = rest.slice(0, limit)
+  const [first, last] = [data[0], data.at(-1)]
+  return {
+    object: 'list',
+    data,
+    has_more: rest.length > limit,
+    ...(first === undefined ? {} : { first_id: first.id }),
+    ...(last === undefined ? {} : { last_id: last.id }),
+  }
+}
+
+const itemsBeforeOf = (items: readonly ResponseItem[], id: string): ResponseItem[] =>
+  items.slice(0, placeOf(items, id, 'before')).toReversed()
+
+function placeOf(items: readonly ResponseItem[], id: string | undefined, param: string): number {
+  if (id === undefined) return -1
+  const place = items.findIndex(item => item.id === id)
+  if (place === -1) throw badRequest(`\`${param}\` must be the id of an item of this response.`, param)
+  return place
+}
+
+/** Errors: 404. */
+export async function requireResponse(
+  { db }: Pick<ResponseDeps, 'db'>,
+  caller: Caller,
+  responseId: string,
+): Promise<ResponseRow> {
+  const row = isId('resp', responseId) ? await selectResponse(db, caller.owner, responseId) : undefined
+  if (row === undefined) throw notFound('response', 'response_id')
+  return row
+}
+
+export const stateOf = (row: ResponseRow): ResponseState => ({
+  id: row.id,
+  model: row.model,
+  createdAt: row.created_at,
+  previousResponseId: row.previous_response_id,
+  settings: row.settings,
+  status: row.status,
+  output: row.output,
+  usage: row.usage,
+  error: row.error,
+  incompleteReason: row.incomplete_reason,
+})
