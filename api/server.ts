@@ -33,7 +33,10 @@ import { embeddingsRoutes } from './embeddings.ts'
 import { fileRoutes } from './files.ts'
 import { createApp } from './http/app.ts'
 import { refuseBrokenRequest } from './http/broken-request.ts'
+import { historyRoutes } from './history.ts'
+import { meterRoutes } from './meters.ts'
 import { modelRoutes } from './models.ts'
+import { projectRoutes } from './projects.ts'
 import { responseRoutes } from './responses.ts'
 import { systemRoutes } from './system.ts'
 import { turnRoutes } from './turns.ts'
@@ -48,6 +51,9 @@ const FEATURES = [
   ...batchRoutes,
   ...turnRoutes,
   ...usageRoutes,
+  ...historyRoutes,
+  ...meterRoutes,
+  ...projectRoutes,
   ...credentialRoutes,
 ]
 const routes = [...FEATURES, ...systemRoutes(FEATURES)]

@@ -1,9 +1,8 @@
-import { Type } from 'typebox'
 import { UsageExportQuery, UsageQuery, UsageSummary } from '../domain/usage/usage.schema.ts'
 import { exportUsageCsv, exportUsageJson, getUsage } from '../domain/usage/usage.service.ts'
+import { exportContent, exportReply } from './http/exports.ts'
+import { nextPage } from './http/pages.ts'
 import { binaryRoute, Reply, route } from './http/route.ts'
-
-const CSV = 'text/csv'
 
 export const usageRoutes = [
   route({
@@ -16,7 +15,7 @@ export const usageRoutes = [
     reply: UsageSummary,
     handle: async ({ caller, query }, deps) => {
       const { summary, nextCursor } = await getUsage(deps, caller, query)
-      return new Reply(summary, { headers: nextCursor === undefined ? {} : nextPage(query, nextCursor) })
+      return new Reply(summary, { headers: nextPage('/usage', query, 'after', nextCursor) })
     },
   }),
   binaryRoute({
@@ -25,22 +24,11 @@ export const usageRoutes = [
     auth: 'apiKey',
     summary: 'Export all of your model calls, as JSON or CSV as `Accept` asks',
     query: UsageExportQuery,
-    content: { 'application/json': UsageSummary, [CSV]: Type.String() },
-    handle: ({ caller, query, header }, deps) => {
-      if (!(header('accept') ?? '').includes(CSV)) {
-        return { contentType: 'application/json', body: exportUsageJson(deps, caller, query) }
-      }
-      return {
-        contentType: `${CSV}; charset=utf-8`,
-        headers: { 'content-disposition': 'attachment; filename="usage.csv"' },
-        body: exportUsageCsv(deps, caller, query),
-      }
-    },
+    content: exportContent(UsageSummary),
+    handle: ({ caller, query, header }, deps) =>
+      exportReply(header('accept'), 'usage', {
+        json: () => exportUsageJson(deps, caller, query),
+        csv: () => exportUsageCsv(deps, caller, query),
+      }),
   }),
 ]
-
-function nextPage(query: object, cursor: string): Record<string, string> {
-  const given = Object.entries(query).map(([name, value]) => [name, String(value)] as [string, string])
-  const parameters = new URLSearchParams([...given.filter(([name]) => name !== 'after'), ['after', cursor]])
-  return { 'x-next-cursor': cursor, link: `</v1/usage?${parameters.toString()}>; rel="next"` }
-}

@@ -39,3 +39,15 @@ export const nullableObject = () => nullable(anyObject({ additionalProperties: t
 
 /** A list's cursor: the id after which the page begins. */
 export const After = Type.String({ minLength: 1, maxLength: 256 })
+
+const DATE = '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,9})?)?(Z|[+-]\\d{2}:\\d{2}))?$'
+
+const described = (description: string | undefined) => (description === undefined ? {} : { description })
+
+/** A time in a query: a date, or a date and a time with its zone. */
+export const QueryTime = (description?: string) =>
+  faces(Type.String({ format: 'date-time', ...described(description) }), Type.String({ pattern: DATE }))
+
+/** A text in a query. */
+export const QueryText = (description?: string) =>
+  faces(Type.String(described(description)), Type.String({ minLength: 1, maxLength: 256 }))

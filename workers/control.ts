@@ -1,4 +1,5 @@
 import { createBatchActivities } from '../activities/batches.ts'
+import { createRetentionActivities } from '../activities/retention.ts'
 import { createTurnActivities } from '../activities/turns.ts'
 import { sweepEvents } from '../domain/event-log/retention.ts'
 import { sweepResponses } from '../domain/responses/abandoned.ts'
@@ -15,6 +16,7 @@ import type { ObjectStore } from '../infra/objects/store.ts'
 import { connectTemporal } from '../infra/temporal/connection.ts'
 import { prepareNamespace } from '../infra/temporal/namespace.ts'
 import { connectNative } from '../infra/temporal/native.ts'
+import { ensureSchedules } from '../infra/temporal/schedules.ts'
 import { createWorkflowClient } from '../infra/temporal/workflow-client.ts'
 import { installRuntime, openWorkerDeps, runWorker, workflowCode, type RunningWorker } from './runtime.ts'
 
@@ -30,9 +32,10 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
   const worker = await runWorker(config, native, {
     taskQueue: 'control',
     ...workflowCode(),
-    activities: { ...createBatchActivities(deps), ...createTurnActivities(deps) },
+    activities: { ...createBatchActivities(deps), ...createTurnActivities(deps), ...createRetentionActivities(deps) },
     maxConcurrentActivityTaskExecutions: 16,
   })
+  await ensureSchedules(client, config.temporal.namespace)
   const loops = [
     startRelay({ ...deps, workflows }),
     startReconciler({

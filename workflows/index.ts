@@ -1,2 +1,3 @@
 export { batch } from './batch.ts'
 export { agentTurn } from './agent-turn.ts'
+export { contentRetention } from './content-retention.ts'

@@ -1,3 +1,4 @@
+import type { KeptContent } from '../capture/capture.rules.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 
@@ -59,4 +60,6 @@ export interface CallRecord {
   durationMs: number
   firstTokenMs: number | null
   createdAt: Date
+  /** What the project's content policy keeps of it. */
+  content?: KeptContent | undefined
 }

@@ -1,4 +1,5 @@
 import type { Metrics } from '../../infra/metrics.ts'
+import { keepContents } from '../capture/content.service.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { Balances, Reservation } from '../ledger/balances.ts'
 import { lockAccounts } from '../ledger/ledger.service.ts'
@@ -41,6 +42,7 @@ export function createCallRecorder(deps: { db: Database; balances: Balances; met
 /** Records and charges calls in a transaction, each once however often it comes. Locks their accounts. */
 export async function recordCalls(tx: Transaction, calls: readonly CallRecord[]): Promise<RecordedCalls> {
   await lockAccounts(tx, [...new Set(calls.map(call => call.owner.userId))])
+  await keepContents(tx, calls)
   return insertCalls(tx, calls)
 }
 

@@ -94,13 +94,15 @@ WITH given AS (
   FROM fresh WHERE cost_nanos > 0
 ), totals AS (
   INSERT INTO usage_hourly AS u
-    (user_id, project_id, hour, api_key_id, surface, model, requests, tokens_in, tokens_out, cost_nanos)
+    (user_id, project_id, hour, api_key_id, surface, model, requests, tokens_in, tokens_out, cost_nanos, free_tokens)
   SELECT user_id, coalesce(project_id, ''), date_trunc('hour', created_at, 'UTC'), api_key_id, surface, model,
-    count(*), sum(tokens_in), sum(tokens_out), sum(cost_nanos)
+    count(*), sum(tokens_in), sum(tokens_out), sum(cost_nanos),
+    coalesce(sum(tokens_in + tokens_out) FILTER (WHERE cost_nanos = 0), 0)
   FROM fresh GROUP BY 1, 2, 3, 4, 5, 6
   ON CONFLICT (user_id, project_id, hour, api_key_id, surface, model) DO UPDATE SET
     requests = u.requests + excluded.requests, tokens_in = u.tokens_in + excluded.tokens_in,
-    tokens_out = u.tokens_out + excluded.tokens_out, cost_nanos = u.cost_nanos + excluded.cost_nanos
+    tokens_out = u.tokens_out + excluded.tokens_out, cost_nanos = u.cost_nanos + excluded.cost_nanos,
+    free_tokens = u.free_tokens + excluded.free_tokens
 ), account AS (
   UPDATE accounts a SET balance_nanos = a.balance_nanos - s.cost, held_nanos = a.held_nanos - s.drawn
   FROM (SELECT user_id, sum(cost_nanos)::bigint AS cost, sum(drawn_nanos)::bigint AS drawn FROM fresh GROUP BY user_id) s

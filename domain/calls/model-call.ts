@@ -1,5 +1,6 @@
 import type { Log } from '../../infra/log.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import type { KeptContent } from '../capture/capture.rules.ts'
 import type { Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
@@ -50,6 +51,8 @@ export interface CallResult {
   usage: TokenUsage
   source: UsageSource
   costNanos?: Nanos
+  /** What the project's content policy keeps of it. */
+  content?: KeptContent | undefined
 }
 
 export const NOTHING_USED: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
@@ -171,6 +174,7 @@ export class ModelCall {
         durationMs: this.elapsedMs(),
         firstTokenMs: this.firstTokenMs,
         createdAt: this.createdAt,
+        content: result.content,
       },
       this.reservation,
     )

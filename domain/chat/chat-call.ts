@@ -2,6 +2,7 @@ import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 import { NOTHING_USED, type CallResult, type ModelCall } from '../calls/model-call.ts'
+import { contentToKeep, type KeptContent } from '../capture/capture.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest, IpopMetadata, Usage } from './chat.schema.ts'
 import { textOfChoices, type ReplyHead } from './reply.rules.ts'
@@ -19,6 +20,11 @@ export class ChatMeter {
   constructor(request: Pick<ChatCompletionRequest, 'messages' | 'tools'>, model: CatalogEntry) {
     this.request = request
     this.encoding = model.tokenizer ?? 'o200k_base'
+  }
+
+  /** All texts of the reply so far. */
+  get reply(): string {
+    return this.text
   }
 
   /** Tells whether the body held any text. */
@@ -45,9 +51,11 @@ export class ChatCall {
   readonly head: ReplyHead
   readonly call: ModelCall
   private readonly meter: ChatMeter
+  private readonly request: ChatCompletionRequest
 
   constructor(call: ModelCall, request: ChatCompletionRequest) {
     this.call = call
+    this.request = request
     this.meter = new ChatMeter(request, call.start.model)
     this.head = {
       id: `chatcmpl-${call.start.requestId}`,
@@ -66,13 +74,22 @@ export class ChatCall {
 
   /** Ends it as completed, durably. Errors: whatever kept it from being recorded. */
   async complete(): Promise<{ usage: Usage; ipop: IpopMetadata }> {
-    const result = this.meter.result()
+    const result = { ...this.meter.result(), content: this.keptContent() }
     const ipop = await this.call.complete(result)
     return { usage: usageView(result.usage), ipop }
   }
 
   /** Ends it as failed, or as canceled where the client went away; what was produced is billed. */
   fail(error: unknown): Promise<void> {
-    return this.call.fail(error, () => (this.call.isAnswered ? this.meter.result() : NOTHING_USED))
+    return this.call.fail(error, () => ({
+      ...(this.call.isAnswered ? this.meter.result() : NOTHING_USED),
+      content: this.keptContent(),
+    }))
+  }
+
+  private keptContent(): KeptContent | undefined {
+    const { caller, requestId } = this.call.start
+    const content = { requestId, request: this.request, reply: this.meter.reply, at: this.call.createdAt }
+    return contentToKeep(caller.contentPolicy, content)
   }
 }

@@ -131,13 +131,15 @@ const hourlyTotals: Comparison = {
     FULL JOIN (
       SELECT user_id, coalesce(project_id, '') AS project_id, date_trunc('hour', created_at, 'UTC') AS hour, api_key_id,
         surface, model, count(*) AS requests, sum(tokens_in)::bigint AS tokens_in,
-        sum(tokens_out)::bigint AS tokens_out, sum(cost_nanos)::bigint AS cost_nanos
+        sum(tokens_out)::bigint AS tokens_out, sum(cost_nanos)::bigint AS cost_nanos,
+        coalesce(sum(tokens_in + tokens_out) FILTER (WHERE cost_nanos = 0), 0)::bigint AS free_tokens
       FROM inference_requests GROUP BY 1, 2, 3, 4, 5, 6) c USING (user_id, project_id, hour, api_key_id, surface, model)
     CROSS JOIN LATERAL (VALUES
       ('requests', c.requests, u.requests),
       ('tokens_in', c.tokens_in, u.tokens_in),
       ('tokens_out', c.tokens_out, u.tokens_out),
-      ('cost_nanos', c.cost_nanos, u.cost_nanos)) AS v(field, expected, found)
+      ('cost_nanos', c.cost_nanos, u.cost_nanos),
+      ('free_tokens', c.free_tokens, u.free_tokens)) AS v(field, expected, found)
     WHERE v.expected IS DISTINCT FROM v.found`,
 }
 

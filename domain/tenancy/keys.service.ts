@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, notFound, rateLimited, unauthorized } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { KeyCache } from './key-cache.ts'
@@ -82,6 +82,9 @@ export async function revokeApiKey(deps: Deps, keyId: string): Promise<KeyRow> {
   })
 }
 
+/** Has every process read its keys anew when the transaction commits: something that comes with them has changed. */
+export const announceKeyChanges = (tx: Transaction): Promise<void> => announceKeyChange(tx, '')
+
 /** Who calls with this secret. Errors: 401 saying why. */
 export async function authenticate(
   deps: Deps & { keyCache: KeyCache },
@@ -117,4 +120,5 @@ export const callerOf = (key: AuthenticatedKeyRow): Caller => ({
     externalProcessing: key.external_processing,
     smokeTest: key.smoke_test,
   },
+  contentPolicy: key.content_policy,
 })

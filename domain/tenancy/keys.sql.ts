@@ -1,3 +1,4 @@
+import type { ContentPolicy } from '../capture/capture.rules.ts'
 import { queryFirst, type Queryable } from '../../infra/postgres/database.ts'
 
 /** Payload: the key's id, or empty where more than one key changed. */
@@ -20,6 +21,8 @@ export interface KeyRow {
 
 export interface AuthenticatedKeyRow extends KeyRow {
   user_disabled_at: Date | null
+  /** Of the key's project. */
+  content_policy: ContentPolicy | null
 }
 
 const COLUMNS = `id, user_id, project_id, name, hint, allowed_models, external_processing, requests_per_minute,
@@ -66,7 +69,8 @@ export async function insertKey(db: Queryable, key: NewKey): Promise<KeyRow | un
 export async function selectKeyByHash(db: Queryable, sha256: Buffer): Promise<AuthenticatedKeyRow | undefined> {
   return queryFirst<AuthenticatedKeyRow>(
     db,
-    `SELECT k.*, u.disabled_at AS user_disabled_at FROM api_keys k JOIN users u ON u.id = k.user_id
+    `SELECT k.*, u.disabled_at AS user_disabled_at, to_jsonb(p) AS content_policy
+     FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN inference_policies p ON p.project_id = k.project_id
      WHERE k.sha256 = $1::bytea`,
     [sha256],
   )

@@ -1,3 +1,5 @@
+import type { ContentPolicy } from '../capture/capture.rules.ts'
+
 /** Who a resource belongs to: the billing account, and the project where it has one. */
 export interface Owner {
   userId: string
@@ -18,6 +20,8 @@ export interface Caller {
   owner: Owner
   keyId: string
   rules: KeyRules
+  /** What of the project's requests and replies is kept; null: nothing. */
+  contentPolicy: ContentPolicy | null
 }
 
 export const mayUseModel = (rules: KeyRules, model: string): boolean =>

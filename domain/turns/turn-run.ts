@@ -3,6 +3,8 @@ import type { Metrics } from '../../infra/metrics.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { answeredFields, type CallRecord } from '../calls/call.rules.ts'
 import { NOTHING_USED } from '../calls/model-call.ts'
+import { contentToKeep, type ContentPolicy } from '../capture/capture.rules.ts'
+import { contentPolicyOf } from '../capture/policy.service.ts'
 import { requireKnownModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
@@ -191,7 +193,8 @@ const brokenOff = (cause: UpstreamFailure): DomainError =>
 
 async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promise<TurnEnded> {
   const { turn, job, writer } = attempt
-  const call = callRecord(deps, attempt, outcome)
+  const owner = { userId: turn.user_id, projectId: turn.project_id }
+  const call = callRecord(deps, attempt, outcome, await contentPolicyOf(deps, owner))
   const turnEnd: TurnEnd = { ending: outcome.ending, error: errorOf(outcome), call }
   if (outcome.ending === 'completed' && attempt.toolsCalled) writer.add(lifecycleEvent('tooling'))
   await commitTurnEnd(deps, job.run, turn, turnEnd, await writer.lastAppend(endEvents(turnEnd)))
@@ -204,7 +207,12 @@ const errorOf = (outcome: Outcome): TurnRow['error'] =>
     : null
 
 /** The last attempt's call; a failed turn costs nothing, since what it wrote is not complete. */
-function callRecord(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): CallRecord {
+function callRecord(
+  deps: TurnRunDeps,
+  attempt: Attempt,
+  outcome: Outcome,
+  contentPolicy: ContentPolicy | null,
+): CallRecord {
   const { turn, answer } = attempt
   const model = requireKnownModel(deps.catalog, turn.model)
   const isPaid = answer !== undefined && outcome.ending !== 'failed'
@@ -232,6 +240,12 @@ function callRecord(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Call
     durationMs: Date.now() - attempt.startedAt.getTime(),
     firstTokenMs: attempt.firstTokenMs,
     createdAt: turn.created_at,
+    content: contentToKeep(contentPolicy, {
+      requestId: uuidOf(turn.id),
+      request: requestOf(turn),
+      reply: attempt.meter.reply,
+      at: turn.created_at,
+    }),
   }
 }
 

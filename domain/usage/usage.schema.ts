@@ -1,8 +1,14 @@
 import { Type, type Static } from 'typebox'
 import { CALL_SURFACES } from '../calls/call.rules.ts'
-import { faces, Limit, Timestamp } from '../schemas.schema.ts'
+import { Limit, QueryText, QueryTime, Timestamp } from '../schemas.schema.ts'
 
 const nullableCount = () => Type.Optional(Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum: 0 }))
+
+export const TokenDetails = Type.Object(
+  { cached_input_tokens: nullableCount(), reasoning_tokens: nullableCount(), total_tokens: nullableCount() },
+  { $id: 'InferenceTokenUsageDetails', additionalProperties: false },
+)
+export type TokenDetails = Static<typeof TokenDetails>
 
 export const UsageRecord = Type.Object(
   {
@@ -10,12 +16,7 @@ export const UsageRecord = Type.Object(
     model: Type.String(),
     tokens_in: Type.Integer(),
     tokens_out: Type.Integer(),
-    token_details: Type.Optional(
-      Type.Object(
-        { cached_input_tokens: nullableCount(), reasoning_tokens: nullableCount(), total_tokens: nullableCount() },
-        { $id: 'InferenceTokenUsageDetails', additionalProperties: false },
-      ),
-    ),
+    token_details: Type.Optional(TokenDetails),
     cost: Type.Number(),
     provider_billed: Type.Boolean(),
     duration_ms: Type.Integer(),
@@ -37,16 +38,12 @@ export const UsageSummary = Type.Object(
 )
 export type UsageSummary = Static<typeof UsageSummary>
 
-const DATE = '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,9})?)?(Z|[+-]\\d{2}:\\d{2}))?$'
-const Time = (description: string) => faces(Type.String({ description }), Type.String({ pattern: DATE }))
-const Text = (description: string) => faces(Type.String({ description }), Type.String({ minLength: 1, maxLength: 256 }))
-
 const filters = {
-  from: Type.Optional(Time('Only calls from this time on, ISO 8601')),
-  to: Type.Optional(Time('Only calls before this time, ISO 8601')),
-  model: Type.Optional(Text('Only calls of this public model id')),
+  from: Type.Optional(QueryTime('Only calls from this time on, ISO 8601')),
+  to: Type.Optional(QueryTime('Only calls before this time, ISO 8601')),
+  model: Type.Optional(QueryText('Only calls of this public model id')),
   surface: Type.Optional(Type.Enum([...CALL_SURFACES], { description: 'Only calls that came this way' })),
-  api_key_id: Type.Optional(Text('Only calls of this API key')),
+  api_key_id: Type.Optional(QueryText('Only calls of this API key')),
 }
 
 export const UsageExportQuery = Type.Object(filters)
@@ -55,6 +52,6 @@ export type UsageExportQuery = Static<typeof UsageExportQuery>
 export const UsageQuery = Type.Object({
   ...filters,
   limit: Type.Optional(Limit(1_000)),
-  after: Type.Optional(Text('The cursor of `x-next-cursor`')),
+  after: Type.Optional(QueryText('The cursor of `x-next-cursor`')),
 })
 export type UsageQuery = Static<typeof UsageQuery>

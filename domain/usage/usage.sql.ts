@@ -1,7 +1,7 @@
 import { queryOne, type Queryable } from '../../infra/postgres/database.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
-import type { SplitWindow } from './usage.rules.ts'
+import type { SplitWindow } from '../time-window.rules.ts'
 
 export interface CallFilter {
   owner: Owner

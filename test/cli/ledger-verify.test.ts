@@ -126,6 +126,7 @@ const BROKEN: Broken[] = [
       charges: [{ id: 'chatCallId of userId', field: 'charge', expected: null, found: '0.50 USD' }],
       hourly_totals: [
         { field: 'cost', expected: null, found: '0.50 USD' },
+        { field: 'free_tokens', expected: null, found: '0' },
         { field: 'requests', expected: null, found: '1' },
         { field: 'tokens_in', expected: null, found: '10' },
         { field: 'tokens_out', expected: null, found: '20' },
@@ -143,6 +144,7 @@ const BROKEN: Broken[] = [
     {
       hourly_totals: [
         { field: 'cost', expected: '0.50 USD', found: null },
+        { field: 'free_tokens', expected: '0', found: null },
         { field: 'requests', expected: '1', found: null },
         { field: 'tokens_in', expected: '10', found: null },
         { field: 'tokens_out', expected: '20', found: null },

@@ -3,9 +3,12 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { badValues, nested } from '../support/bad-values.ts'
 import { chatRow } from '../support/batches.ts'
+import { createProject } from '../../domain/tenancy/tenancy.service.ts'
+import { callAt, insertPastCalls } from '../support/calls.ts'
 import { credentialOf, CREDENTIALS, newCredential } from '../support/credentials.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
+import { KEEP_ALL } from '../support/policies.ts'
 import { rawRequest, type RawReply, type RawRequest } from '../support/raw-request.ts'
 import { rowCounts } from '../support/row-counts.ts'
 import { servedDocument, type ServedOperation } from '../support/served-document.ts'
@@ -32,6 +35,8 @@ const SOUND: Record<string, (fileId: string) => Fields> = {
   'POST /batches': fileId => ({ input_file_id: fileId }),
   'POST /account/provider-credentials': () => credentialOf(),
   'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),
+  'PUT /projects/{project_id}/inference-policy': () => KEEP_ALL,
+  'POST /request-history/{request_id}/feedback': () => ({ rating: 1 }),
 }
 const LIMIT_BYTES: Record<string, number> = {
   'POST /chat/completions': 32 * MIB,
@@ -44,6 +49,13 @@ const LIMIT_BYTES: Record<string, number> = {
 const PATHS: Record<string, (tenant: Tenant) => Promise<string>> = {
   'PATCH /account/provider-credentials/{credential_id}': async ({ api }) =>
     `${CREDENTIALS}/${(await newCredential(api)).id}`,
+  'PUT /projects/{project_id}/inference-policy': async ({ userId }) =>
+    `/projects/${(await createProject({ db }, userId, 'test')).id}/inference-policy`,
+  'POST /request-history/{request_id}/feedback': async tenant => {
+    const call = callAt(tenant, new Date())
+    await insertPastCalls(db, [call])
+    return `/request-history/${call.id}/feedback`
+  },
 }
 const pathOf = async ({ method, path }: ServedOperation, tenant: Tenant): Promise<string> =>
   PATHS[`${method} ${path}`]?.(tenant) ?? path
@@ -93,6 +105,7 @@ describe.each(withBody)('%s', (name, operation) => {
     instructions: [5, true, {}, [5]],
     conversation: [5, true, 'conv_1', {}],
     truncation: ['never', 5, true],
+    redaction_rule_id: [5, '', 'no such rule', []],
     endpoint: ['/v1/embeddings/../chat', 'chat_completions\u0000'],
     base_url: [5, true, [], {}, '', 'http://1.1.1.1', 'https://127.0.0.1'],
     metadata: name === 'POST /batches' ? [{ a: '\u0000' }, { a: ['\ud800'] }, { b: { '\u0000': 1 } }] : [],

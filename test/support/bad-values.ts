@@ -34,7 +34,7 @@ export function badTexts({ type }: Schema): string[] {
 
 const OF_TYPE: Record<string, unknown[]> = {
   string: [5, true, [], {}],
-  integer: ['5', true, [], {}, 1.5, -1, 0],
+  integer: ['5', true, [], {}, 1.5],
   number: ['5', true, [], {}],
   boolean: ['true', 1, [], {}],
   array: ['x', 5, {}, true],
@@ -45,7 +45,14 @@ const OF_TYPE: Record<string, unknown[]> = {
 export function badValues(schema: Schema): unknown[] {
   const enumerated = Array.isArray(schema['enum']) ? ['no such value', '', 5, [], {}] : []
   const types = [schema['type'] ?? []].flat() as string[]
-  return types.length === 1 ? [...new Set([...enumerated, ...(OF_TYPE[types[0] ?? ''] ?? [])])] : enumerated
+  const ofType = types.length === 1 ? [...(OF_TYPE[types[0] ?? ''] ?? []), ...outside(schema, types[0])] : []
+  return [...new Set([...enumerated, ...ofType])]
+}
+
+/** Integers that are too small or too large; one without a minimum counts something. */
+function outside({ minimum = 1, maximum }: Schema, type: string | undefined): number[] {
+  if (type !== 'integer') return []
+  return [Number(minimum) - 1, Number(minimum) - 2, ...(maximum === undefined ? [] : [Number(maximum) + 1])]
 }
 
 /** Nested so many levels deep. */

@@ -11,6 +11,7 @@ const TABLES = [
   'provider_credentials',
   'agent_turns',
   'responses',
+  'request_feedback',
 ]
 
 /** How many rows of each kind the account has: what a refused request must not change. */

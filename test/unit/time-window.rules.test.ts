@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { parseTime, splitWindow } from '../../../domain/usage/usage.rules.ts'
-import { refusalOf, thrownBy } from '../fixtures.ts'
+import { parseTime, splitWindow } from '../../domain/time-window.rules.ts'
+import { refusalOf, thrownBy } from './fixtures.ts'
 
 const HOUR_MS = 3_600_000
 const at = (time: string | null) => (time === null ? null : new Date(`2026-11-01T${time}Z`))

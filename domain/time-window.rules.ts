@@ -1,4 +1,4 @@
-import { badRequest } from '../errors.ts'
+import { badRequest } from './errors.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -32,4 +32,16 @@ export function parseTime(text: string | undefined, param: string): Date | null 
   const isDay = new Date(text.slice(0, 10)).getUTCDate() === Number(text.slice(8, 10))
   if (Number.isNaN(time.getTime()) || !isDay) throw badRequest(`\`${param}\` must be a time in ISO 8601.`, param)
   return time
+}
+
+/** The window of two query texts. Errors: 400 naming the parameter. */
+export function parseWindow(
+  from: { text: string | undefined; param: string },
+  to: { text: string | undefined; param: string },
+): { from: Date | null; to: Date | null } {
+  const window = { from: parseTime(from.text, from.param), to: parseTime(to.text, to.param) }
+  if (window.from !== null && window.to !== null && window.from >= window.to) {
+    throw badRequest(`\`${from.param}\` must be before \`${to.param}\`.`, from.param)
+  }
+  return window
 }
