@@ -30,6 +30,7 @@ import { chatRoutes } from './chat.ts'
 import { credentialRoutes } from './credentials.ts'
 import type { ApiDeps } from './deps.ts'
 import { embeddingsRoutes } from './embeddings.ts'
+import { estimateRoutes } from './estimate.ts'
 import { fileRoutes } from './files.ts'
 import { createApp } from './http/app.ts'
 import { refuseBrokenRequest } from './http/broken-request.ts'
@@ -46,6 +47,7 @@ const FEATURES = [
   ...modelRoutes,
   ...chatRoutes,
   ...embeddingsRoutes,
+  ...estimateRoutes,
   ...responseRoutes,
   ...fileRoutes,
   ...batchRoutes,

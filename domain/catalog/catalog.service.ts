@@ -121,7 +121,7 @@ function isAsked(status: ModelStatus, filter: AvailabilityFilter): boolean {
   return filter.include_unavailable === true || isUsable(status)
 }
 
-const isUsable = (status: ModelStatus): boolean => status === 'available' || status === 'degraded'
+export const isUsable = (status: ModelStatus): boolean => status === 'available' || status === 'degraded'
 
 const STATUS_OF_HEALTH: Record<RouteHealth, ModelStatus> = {
   good: 'available',
@@ -130,7 +130,7 @@ const STATUS_OF_HEALTH: Record<RouteHealth, ModelStatus> = {
 }
 
 /** From what is configured and from how the routes have fared lately: one broken of several is degraded. */
-function statusOf(deps: Deps, entry: CatalogEntry): ModelStatus {
+export function statusOf(deps: Deps, entry: CatalogEntry): ModelStatus {
   const healths = deps.catalog.routesOf(entry).map(route => deps.breakers.healthOf(route))
   const [first] = healths
   if (first === undefined) return 'not_enabled'
@@ -195,7 +195,7 @@ function flagsOf(deps: Deps, entry: CatalogEntry): string[] {
   ]
 }
 
-const priceCard = (entry: CatalogEntry, tier: ServiceTier): ProviderPriceCard => ({
+export const priceCard = (entry: CatalogEntry, tier: ServiceTier): ProviderPriceCard => ({
   provider: entry.owned_by,
   public_model_id: entry.id,
   provider_model_id: entry.routes[0]?.model ?? entry.id,

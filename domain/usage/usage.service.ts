@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Database } from '../../infra/postgres/database.ts'
 import { csvStream, cutPage, eachOf, everyPage, jsonStream, requireCursor } from '../export.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
-import type { Caller } from '../tenancy/tenancy.rules.ts'
+import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { parseWindow, splitWindow } from '../time-window.rules.ts'
 import type { TokenDetails, UsageExportQuery, UsageQuery, UsageRecord, UsageSummary } from './usage.schema.ts'
 import { selectTotals, selectUsage, type CallFilter, type UsageRow } from './usage.sql.ts'
@@ -37,6 +37,18 @@ export async function getUsage(
     },
     nextCursor,
   }
+}
+
+/** The mean output of the owner's calls of a model; undefined where there were none. */
+export async function meanOutputTokens(
+  { db }: Deps,
+  owner: Owner,
+  model: string,
+  since: Date,
+): Promise<number | undefined> {
+  const filter = { owner, from: since, to: null, model, surface: undefined, keyId: undefined }
+  const totals = await selectTotals(db, filter, splitWindow(since, null))
+  return totals.requests === 0n ? undefined : Math.round(Number(totals.tokens_out) / Number(totals.requests))
 }
 
 /** All calls of the filter up to now, streamed as the summary's JSON; the totals come last and are those of what was sent. */

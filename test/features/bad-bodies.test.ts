@@ -32,6 +32,8 @@ const SOUND: Record<string, (fileId: string) => Fields> = {
   'POST /embeddings': () => ({ model: 'test/embed', input: 'hello' }),
   'POST /responses': () => ({ model: 'test/plain', input: 'hello' }),
   'POST /responses/input_tokens': () => ({ model: 'test/plain', input: 'hello' }),
+  'POST /estimate': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
+  'POST /model-recommendations': () => ({ task: 'refactor' }),
   'POST /batches': fileId => ({ input_file_id: fileId }),
   'POST /account/provider-credentials': () => credentialOf(),
   'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),
@@ -42,6 +44,7 @@ const LIMIT_BYTES: Record<string, number> = {
   'POST /chat/completions': 32 * MIB,
   'POST /agent-turns': 32 * MIB,
   'POST /embeddings': 32 * MIB,
+  'POST /estimate': 32 * MIB,
   'POST /responses': 32 * MIB,
   'POST /responses/input_tokens': 32 * MIB,
 }
