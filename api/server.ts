@@ -35,6 +35,7 @@ import { fileRoutes } from './files.ts'
 import { createApp } from './http/app.ts'
 import { refuseBrokenRequest } from './http/broken-request.ts'
 import { historyRoutes } from './history.ts'
+import { imageRoutes } from './images.ts'
 import { meterRoutes } from './meters.ts'
 import { modelRoutes } from './models.ts'
 import { projectRoutes } from './projects.ts'
@@ -48,6 +49,7 @@ const FEATURES = [
   ...chatRoutes,
   ...embeddingsRoutes,
   ...estimateRoutes,
+  ...imageRoutes,
   ...responseRoutes,
   ...fileRoutes,
   ...batchRoutes,

@@ -187,6 +187,8 @@ export type Provider = Static<typeof Provider>
 export const CatalogEntry = Type.Object(
   {
     id: Type.String({ minLength: 1, maxLength: 256, pattern: '^[\\x21-\\x7e]+$' }),
+    /** Other names that it is asked for by. */
+    aliases: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 256 }))),
     display_name: Type.String(),
     owned_by: Type.String(),
     tier: Tier,
@@ -204,18 +206,23 @@ export const CatalogEntry = Type.Object(
         'json_schema',
         'reasoning',
         'embeddings',
+        'images',
       ]),
     ),
     max_input_tokens: Type.Integer({ minimum: 1 }),
     max_output_tokens: Type.Integer({ minimum: 0 }),
     /** Inputs that its upstreams embed in one request. */
     max_embedding_inputs: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** What a model that draws is asked for. */
+    output_modalities: Type.Optional(Type.Array(Type.Enum(['image', 'text']), { minItems: 1 })),
     /** A public tokenizer of the model's family: counts are exact with it. */
     tokenizer: Type.Optional(Type.Enum(['o200k_base', 'cl100k_base'])),
     price: Type.Object({
       input: Type.Number({ minimum: 0 }),
       cached_input: Type.Number({ minimum: 0 }),
       output: Type.Number({ minimum: 0 }),
+      /** USD an image: what a call must have, and what is charged where the provider does not tell its cost. */
+      image: Type.Optional(Type.Number({ minimum: 0 })),
       effective_date: Type.Optional(Type.String()),
     }),
     price_note: Type.Optional(Type.String()),

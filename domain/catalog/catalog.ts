@@ -37,12 +37,13 @@ export function loadCatalog(config: CatalogConfig): Catalog {
   const entries = mergedEntries(launch.models, own?.models ?? [])
   const upstreams = configuredUpstreams(config, own?.upstreams ?? [])
   const byId = new Map(upstreams.map(upstream => [upstream.id, upstream]))
+  const aliases = new Map([...entries.values()].flatMap(entry => (entry.aliases ?? []).map(alias => [alias, entry])))
   const routes = new Map([...entries.values()].map(entry => [entry.id, routesOf(entry, byId)]))
   return {
     entries: [...entries.values()],
     upstreams,
     defaultModelId: [...entries.values()].find(entry => entry.default === true)?.id,
-    find: modelId => entries.get(modelId),
+    find: modelId => entries.get(modelId) ?? aliases.get(modelId),
     routesOf: entry => routes.get(entry.id) ?? [],
   }
 }

@@ -9,6 +9,7 @@ import { credentialOf, CREDENTIALS, newCredential } from '../support/credentials
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
 import { KEEP_ALL } from '../support/policies.ts'
+import { fakePrompt } from '../support/fake-upstream.ts'
 import { rawRequest, type RawReply, type RawRequest } from '../support/raw-request.ts'
 import { rowCounts } from '../support/row-counts.ts'
 import { servedDocument, type ServedOperation } from '../support/served-document.ts'
@@ -25,6 +26,11 @@ const withBody = document.operations
   .filter(schemaOf)
   .map(operation => [`${operation.method} ${operation.path}`, operation] as const)
 
+const DRAWING = fakePrompt({
+  extraMessage: { images: [{ image_url: { url: 'data:image/png;base64,AAAA' } }] },
+  usage: { prompt_tokens: 1, completion_tokens: 0, cost: 0.01 },
+})
+
 /** A body of each operation in which nothing is wrong. */
 const SOUND: Record<string, (fileId: string) => Fields> = {
   'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
@@ -32,6 +38,7 @@ const SOUND: Record<string, (fileId: string) => Fields> = {
   'POST /embeddings': () => ({ model: 'test/embed', input: 'hello' }),
   'POST /responses': () => ({ model: 'test/plain', input: 'hello' }),
   'POST /responses/input_tokens': () => ({ model: 'test/plain', input: 'hello' }),
+  'POST /images/generations': () => ({ model: 'test/draw', prompt: DRAWING }),
   'POST /estimate': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /model-recommendations': () => ({ task: 'refactor' }),
   'POST /batches': fileId => ({ input_file_id: fileId }),
@@ -44,6 +51,7 @@ const LIMIT_BYTES: Record<string, number> = {
   'POST /chat/completions': 32 * MIB,
   'POST /agent-turns': 32 * MIB,
   'POST /embeddings': 32 * MIB,
+  'POST /images/generations': 128 * MIB,
   'POST /estimate': 32 * MIB,
   'POST /responses': 32 * MIB,
   'POST /responses/input_tokens': 32 * MIB,
@@ -108,6 +116,9 @@ describe.each(withBody)('%s', (name, operation) => {
     instructions: [5, true, {}, [5]],
     conversation: [5, true, 'conv_1', {}],
     truncation: ['never', 5, true],
+    size: ['', 'big', '0x0', '-1x1', '1024', '1e3x1', '99999x1'],
+    quality: ['', 'best'],
+    image_url: ['', 'x', 'file:///etc/passwd', 'https://127.0.0.1'],
     redaction_rule_id: [5, '', 'no such rule', []],
     endpoint: ['/v1/embeddings/../chat', 'chat_completions\u0000'],
     base_url: [5, true, [], {}, '', 'http://1.1.1.1', 'https://127.0.0.1'],

@@ -43,6 +43,12 @@ const MODELS: Entry[] = [
     max_embedding_inputs: 3,
     price: { input: 0.02, cached_input: 0.02, output: 0 },
   }),
+  entry('test/draw', {
+    capabilities: ['images'],
+    max_output_tokens: 0,
+    output_modalities: ['image'],
+    price: { input: 0, cached_input: 0, output: 0, image: 0.1 },
+  }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
   ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing', 'away'].map(name => entry(`test/${name}`)),
 ]

@@ -6,6 +6,7 @@ import { hashOf } from './hash.ts'
 import { instanceOf } from './json-instance.ts'
 import { SchemaError } from './json-schema.ts'
 import { invalidRequest } from './openai-error.ts'
+import { drawnPicture, pictureCostUsd, pictureSizeOf } from './picture.ts'
 import { readingOf, type Reading } from './reading.ts'
 
 export interface ToolCall {
@@ -17,15 +18,29 @@ export interface ToolCall {
 export interface ChatReply {
   content: string | null
   toolCalls: ToolCall[]
+  /** PNG; undefined where the reply is no picture. */
+  picture?: Buffer
   finishReason: 'stop' | 'length' | 'tool_calls'
   usage: object
 }
 
 /** What the sandbox answers: the same for the same request. Errors: 400 for a schema that nothing fits. */
 export function chatReplyOf(call: ChatCall): ChatReply {
+  if (call.picture !== undefined) return pictureReply(call, call.picture)
   const reading = readingOf(lastUserText(call.messages))
   const reply = call.demanded.length > 0 ? toolReply(call, reading) : textReply(call, reading)
   return { ...reply, usage: usageOf(call, reply) }
+}
+
+function pictureReply(call: ChatCall, config: NonNullable<ChatCall['picture']>): ChatReply {
+  const usage = { prompt_tokens: countChatTokens(call.messages), completion_tokens: 0 }
+  return {
+    content: '',
+    toolCalls: [],
+    picture: drawnPicture(pictureSizeOf(config), hashOf(JSON.stringify(call.messages))),
+    finishReason: 'stop',
+    usage: { ...usage, total_tokens: usage.prompt_tokens, cost: pictureCostUsd(config.image_size) },
+  }
 }
 
 type Unmetered = Omit<ChatReply, 'usage'>

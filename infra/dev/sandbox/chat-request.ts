@@ -37,6 +37,8 @@ const ChatRequest = Type.Object({
   tools: Maybe(Type.Array(Type.Object({ type: Type.String() }))),
   tool_choice: Maybe(Type.Union([Type.Enum(['none', 'auto', 'required']), Type.Object({ type: Type.String() })])),
   parallel_tool_calls: Maybe(Type.Boolean()),
+  modalities: Maybe(Type.Array(Type.String())),
+  image_config: Maybe(Type.Object({ aspect_ratio: Maybe(Type.String()), image_size: Maybe(Type.String()) })),
 })
 type ChatRequest = Static<typeof ChatRequest>
 export type Message = Static<typeof Message>
@@ -56,6 +58,8 @@ export interface ChatCall {
   jsonSchema: unknown
   /** Functions to be called in the reply; none for a text. */
   demanded: FunctionTool[]
+  /** How the picture is to be; undefined where none is asked for. */
+  picture: { aspect_ratio?: string | null; image_size?: string | null } | undefined
 }
 
 const checkedRequest = checkerOf(ChatRequest)
@@ -76,6 +80,7 @@ export function chatCallOf(body: unknown): ChatCall {
     stop: [request.stop ?? []].flat().filter(text => text !== ''),
     jsonSchema: jsonSchemaOf(request),
     demanded: demandedTools(request),
+    picture: request.modalities?.includes('image') === true ? (request.image_config ?? {}) : undefined,
   }
 }
 

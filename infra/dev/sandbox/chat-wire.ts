@@ -9,11 +9,17 @@ export function completion(call: ChatCall, reply: ChatReply): object {
     content: reply.content,
     refusal: null,
     ...(reply.toolCalls.length > 0 && { tool_calls: reply.toolCalls }),
+    ...(reply.picture !== undefined && { images: [imageOf(reply.picture)] }),
   }
   const choice = { ...finish(reply), message, logprobs: null }
   const choices = Array.from({ length: call.choices }, (_, index) => ({ index, ...choice }))
   return { ...envelope(call, 'chat.completion'), choices, usage: reply.usage }
 }
+
+const imageOf = (png: Buffer): object => ({
+  type: 'image_url',
+  image_url: { url: `data:image/png;base64,${png.toString('base64')}` },
+})
 
 /** The chunks of a stream in order; `isPaced` for those that a model would take time to think of. */
 export function* completionChunks(call: ChatCall, reply: ChatReply): Generator<{ chunk: object; isPaced: boolean }> {
