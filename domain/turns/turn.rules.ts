@@ -49,7 +49,7 @@ export function mergeDeltas(before: NewEvent, after: NewEvent): NewEvent | undef
   if (first.index !== second.index || first.finish_reason !== null) return undefined
   const [text, added] = [first.delta['content'], onlyText(second.delta)]
   if (typeof text !== 'string' || added === undefined) return undefined
-  const choice = { ...second, delta: { ...first.delta, content: text + added } }
+  const choice = { ...second, delta: { ...first.delta, ...second.delta, content: text + added } }
   return deltaEvent({ ...before.data, choices: [choice] })
 }
 

@@ -10,10 +10,9 @@ const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
 export async function* dataOfEvents(body: Readable, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
   const ready: string[] = []
   const parser = createParser({ onEvent: event => void ready.push(event.data), maxBufferSize: EVENT_LIMIT_CHARACTERS })
-  const decoder = new TextDecoder()
   try {
-    for await (const bytes of body as AsyncIterable<Buffer>) {
-      parser.feed(decoder.decode(bytes, { stream: true }))
+    for await (const text of textsOf(body)) {
+      parser.feed(text)
       const arrived = ready.splice(0)
       const end = arrived.indexOf(DONE)
       yield* end === -1 ? arrived : arrived.slice(0, end)
@@ -25,6 +24,18 @@ export async function* dataOfEvents(body: Readable, signal: AbortSignal): AsyncG
     body.destroy()
   }
   throw new UpstreamFailure('unavailable', 'the stream broke off')
+}
+
+/** Where the last line ends in a carriage return, it may be half of a line's end: then the other half is added. */
+async function* textsOf(body: Readable): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder()
+  let last = ''
+  for await (const bytes of body as AsyncIterable<Buffer>) {
+    const text = decoder.decode(bytes, { stream: true })
+    last = text === '' ? last : text
+    yield text
+  }
+  if (last.endsWith('\r')) yield '\n'
 }
 
 /** The events again, with the one that was already taken. Ending it early ends the source. */

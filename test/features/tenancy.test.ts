@@ -3,12 +3,12 @@ import { revokeApiKey } from '../../domain/tenancy/keys.service.ts'
 import { createProject, disableUser, enableUser } from '../../domain/tenancy/tenancy.service.ts'
 import { chatRow, linesOfFile, startBatch, untilBatch, untilEnded } from '../support/batches.ts'
 import { callAt, insertPastCalls } from '../support/calls.ts'
-import { apiClient, type ApiClient, type ApiReply } from '../support/client.ts'
+import { apiClient, type ApiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
 import { fakePrompt, waitForAbort, waitForCalls } from '../support/fake-upstream.ts'
 import { testStack } from '../support/stack.ts'
-import { newKey, newTenant, type Tenant } from '../support/tenants.ts'
+import { newKey, newTenant } from '../support/tenants.ts'
 import { until } from '../support/until.ts'
 
 const db = testDatabase()
@@ -115,36 +115,6 @@ describe('who sees', () => {
 })
 
 describe("another tenant's id", () => {
-  const UNKNOWN = '0'.repeat(32)
-  test.each<[string, 'file' | 'batch', (api: ApiClient, id: string) => Promise<ApiReply>]>([
-    ['GET /files/{file_id}', 'file', (api, id) => api.get(`/files/${id}`)],
-    ['GET /files/{file_id}/content', 'file', (api, id) => api.get(`/files/${id}/content`)],
-    ['DELETE /files/{file_id}', 'file', (api, id) => api.delete(`/files/${id}`)],
-    ['POST /batches', 'file', (api, id) => api.post('/batches', { input_file_id: id })],
-    ['GET /batches/{batch_id}', 'batch', (api, id) => api.get(`/batches/${id}`)],
-    ['POST /batches/{batch_id}/cancel', 'batch', (api, id) => api.post(`/batches/${id}/cancel`)],
-  ])('is to %s as an unknown one', async (_, kind, call) => {
-    const [owner, stranger] = [await newTenant(db), await newTenant(db)]
-    const fileId = await owner.api.upload([chatRow('a', fakePrompt({ hang: true }))])
-    const id = kind === 'file' ? fileId : await batchOf(owner, fileId)
-    const same = ({ text, status, headers }: ApiReply, used: string) => ({
-      status,
-      retry: headers.get('x-should-retry'),
-      text: text.replaceAll(used, 'the id').replaceAll(headers.get('x-request-id') ?? '', 'the request'),
-    })
-    const foreign = await call(stranger.api, id)
-    const unknown = `${kind}_${UNKNOWN}`
-    expectError(foreign, 404, { code: 'bad_request', type: 'not_found' })
-    expect(same(foreign, id)).toEqual(same(await call(stranger.api, unknown), unknown))
-    const kept = await owner.api.get(kind === 'file' ? `/files/${id}` : `/batches/${id}`)
-    expect(kept.status).toBe(200)
-    expect(kept.body.cancel_requested_at ?? null).toBeNull()
-    if (kind === 'batch') await owner.api.post(`/batches/${id}/cancel`)
-  })
-
-  const batchOf = async ({ api }: Tenant, fileId: string): Promise<string> =>
-    (await api.post('/batches', { input_file_id: fileId })).body.id as string
-
   test('is no cursor to its things', async () => {
     const [owner, stranger] = [await newTenant(db), await newTenant(db)]
     await owner.api.upload('x')

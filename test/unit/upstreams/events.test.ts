@@ -1,0 +1,57 @@
+import { Readable } from 'node:stream'
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { dataOfEvents } from '../../../infra/upstreams/events.ts'
+import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
+
+const signal = new AbortController().signal
+
+async function dataOf(parts: Uint8Array[]): Promise<string[]> {
+  const data: string[] = []
+  for await (const event of dataOfEvents(Readable.from(parts), signal)) data.push(event)
+  return data
+}
+
+/** The bytes in parts that begin at these places. */
+function partsOf(bytes: Buffer, places: readonly number[]): Buffer[] {
+  const cuts = [0, ...places.map(place => place % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length]
+  return cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end))
+}
+
+const deltas = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { minLength: 1, maxLength: 12 })
+const places = fc.array(fc.nat(10_000), { maxLength: 40 })
+const lineEnds = fc.constantFrom('\n', '\r\n', '\r')
+const noise = fc.constantFrom('', ': keep-alive', 'event: chunk', 'id: 7', 'retry: 10')
+const dataFor = (delta: string) => JSON.stringify({ choices: [{ index: 0, delta: { content: delta } }] })
+
+describe('events of an upstream', () => {
+  test('are the same however their bytes are split, whatever ends their lines and stands between them', async () => {
+    await fc.assert(
+      fc.asyncProperty(deltas, places, lineEnds, noise, async (texts, cuts, lineEnd, between) => {
+        const blocks = [...texts.map(dataFor), '[DONE]'].map(data =>
+          [...(between === '' ? [] : [between]), `data: ${data}`, '', ''].join(lineEnd),
+        )
+        const bytes = Buffer.from(blocks.join(''))
+        expect(await dataOf(partsOf(bytes, cuts))).toEqual(texts.map(dataFor))
+      }),
+    )
+  })
+
+  test('before a break are given, and then the break', async () => {
+    await fc.assert(
+      fc.asyncProperty(deltas, places, fc.nat(10_000), async (texts, cuts, end) => {
+        const blocks = texts.map(text => `data: ${dataFor(text)}\n\n`)
+        const whole = Buffer.from(blocks.join(''))
+        const bytes = whole.subarray(0, end % (whole.length + 1))
+        const seen: string[] = []
+        const read = async () => {
+          for await (const event of dataOfEvents(Readable.from(partsOf(bytes, cuts)), signal)) seen.push(event)
+        }
+        await expect(read()).rejects.toThrow(UpstreamFailure)
+        let offset = 0
+        const complete = blocks.filter(block => (offset += Buffer.byteLength(block)) <= bytes.length)
+        expect(seen).toEqual(complete.map((_, index) => dataFor(texts[index] ?? '')))
+      }),
+    )
+  })
+})
