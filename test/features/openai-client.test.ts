@@ -190,3 +190,40 @@ describe('errors have their class and a sentence', () => {
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(950)
   })
 })
+
+test('models are listed and got', async () => {
+  const { client } = await newClient()
+  const ids = (await client.models.list()).data.map(model => model.id)
+  expect(ids).toContain('test/plain')
+  expect(await client.models.retrieve('test/plain')).toMatchObject({ id: 'test/plain', object: 'model' })
+})
+
+describe('embeddings', () => {
+  test('come as numbers, and the same in base64, which the client unpacks', async () => {
+    const { client } = await newClient()
+    const floats = await client.embeddings.create({
+      model: 'test/embed',
+      input: ['one', 'two'],
+      encoding_format: 'float',
+    })
+    const packed = await client.embeddings.create({ model: 'test/embed', input: 'one' })
+    expect(floats.data.map(item => item.index)).toEqual([0, 1])
+    const [first, again] = [floats.data[0]?.embedding ?? [], packed.data[0]?.embedding ?? []]
+    expect(first.length).toBeGreaterThan(1)
+    expect(again).toHaveLength(first.length)
+    again.forEach((value, place) => expect(value).toBeCloseTo(first[place] ?? Number.NaN, 5))
+  })
+
+  test('of a model that has none are refused', async () => {
+    const { client } = await newClient()
+    await expect(client.embeddings.create({ model: 'test/plain', input: 'x' })).rejects.toThrow(OpenAI.BadRequestError)
+  })
+})
+
+test('images are generated', async () => {
+  const { client } = await newClient()
+  const url = 'data:image/png;base64,iVBORw0KGgo='
+  const prompt = fakePrompt({ reply: '', extraMessage: { images: [{ image_url: { url } }] } })
+  const { data } = await client.images.generate({ model: 'test/draw', prompt, size: '1024x1024', n: 2 })
+  expect(data?.map(image => image.url)).toEqual([url, url])
+})
