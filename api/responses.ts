@@ -10,13 +10,8 @@ import {
   ResponseQuery,
   ResponsesCreateRequest,
 } from '../domain/responses/response.schema.ts'
-import {
-  cancelResponse,
-  createResponse,
-  deleteResponse,
-  getResponse,
-  listInputItems,
-} from '../domain/responses/response.service.ts'
+import { cancelResponse, createBackgroundResponse, getResponse } from '../domain/responses/background.ts'
+import { createResponse, deleteResponse, listInputItems } from '../domain/responses/response.service.ts'
 import { replayResponse } from '../domain/responses/response-replay.ts'
 import { streamResponse } from '../domain/responses/response-stream.ts'
 import { SANDBOX_HEADER } from './chat.ts'
@@ -34,13 +29,19 @@ export const responseRoutes = [
     summary: 'Create a response',
     description:
       "OpenAI's Responses over any model of the catalog: text and images, function tools, structured text, " +
-      '`previous_response_id`, typed events with `stream: true`. Tools that are not served are refused by name.',
+      '`previous_response_id`, typed events with `stream: true`. Tools that are not served are refused by name. With ' +
+      '`background: true` it answers at once, and the response is made whatever becomes of its client.',
     body: ResponsesCreateRequest,
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ResponseObject,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
-    handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
+    handle: async ({ requestId, caller, body, header, signal, annotate }, deps) => {
       const call = { requestId, caller, request: body, signal, annotate }
+      if (body.background === true) {
+        const response = await createBackgroundResponse(deps, call, header('idempotency-key'))
+        if (body.stream !== true) return response
+        return new EventStream(await replayResponse(deps, caller, response.id, -1, signal))
+      }
       if (body.stream === true) {
         const { events, sandbox } = await streamResponse(deps, call)
         return new EventStream(events, sandbox ? SANDBOX_HEADER : {})
@@ -94,7 +95,7 @@ export const responseRoutes = [
     params: ResponseParams,
     reply: ResponseObject,
     errors,
-    handle: ({ caller, params }, deps) => cancelResponse(deps, caller, params.response_id),
+    handle: ({ caller, params, signal }, deps) => cancelResponse(deps, caller, params.response_id, signal),
   }),
   route({
     method: 'GET',

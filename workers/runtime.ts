@@ -23,6 +23,7 @@ import { openListener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/openai-client.ts'
 import type { BatchActivityDeps } from '../activities/batches.ts'
 import type { TurnActivityDeps } from '../activities/turns.ts'
+import { settleResponse } from '../domain/responses/background.ts'
 import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 
 /** Model calls that one worker process has under way for batches. */
@@ -59,6 +60,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     commitRow: createRowCommit({ db, metrics }),
     cancels: createCancelSignals(listener),
     appendEvents: createEventAppends(db),
+    turnSettled: settleResponse,
     metrics,
     log,
   }

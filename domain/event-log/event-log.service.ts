@@ -1,7 +1,7 @@
 import type { Queryable, Transaction } from '../../infra/postgres/database.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
-import type { Append, LogState, LogWriter, NewEvent } from './event-log.rules.ts'
-import { deleteLog, insertAppends, insertLog, selectLog, updateWriter } from './event-log.sql.ts'
+import type { Append, LogEvent, LogState, LogWriter, NewEvent } from './event-log.rules.ts'
+import { deleteLog, insertAppends, insertLog, selectEvents, selectLog, updateWriter } from './event-log.sql.ts'
 
 /** Makes a log, in the transaction of its resource. */
 export const openLog = (tx: Transaction, logId: string, first: NewEvent): Promise<void> => insertLog(tx, logId, first)
@@ -11,6 +11,18 @@ export const dropLog = (tx: Transaction, logId: string): Promise<void> => delete
 
 /** Undefined where there is none. */
 export const findLog = (db: Queryable, logId: string): Promise<LogState | undefined> => selectLog(db, logId)
+
+const PAGE = 1_000
+
+/** All events that are left of a log, in order. */
+export async function readLog(db: Queryable, logId: string): Promise<LogEvent[]> {
+  const events: LogEvent[] = []
+  for (;;) {
+    const page = await selectEvents(db, logId, events.at(-1)?.seq ?? 0, PAGE)
+    events.push(...page)
+    if (page.length < PAGE) return events
+  }
+}
 
 /** Errors: plain where there is no such log. */
 export async function requireLog(db: Queryable, logId: string): Promise<LogState> {

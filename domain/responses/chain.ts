@@ -46,7 +46,7 @@ async function itemsBefore(db: Queryable, owner: Owner, responseId: string): Pro
       'previous_response_id',
     )
   }
-  if (chain.at(-1)?.status === 'in_progress')
+  if (['queued', 'in_progress'].includes(chain.at(-1)?.status ?? ''))
     throw conflict('The response before is not finished.', 'previous_response_id')
   return chain.flatMap(({ input, output }) => [...input, ...output])
 }

@@ -31,9 +31,9 @@ const withoutAbsent = (fields: Fields): Fields =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
 
 /** What a request asks that is not served here. Errors: 400 naming it. */
-export function requireServed(request: { conversation?: unknown; background?: unknown }): void {
-  if (request.background === true) {
-    throw badRequest('`background` is not served: start an agent turn (POST /v1/agent-turns) instead.', 'background')
+export function requireServed(request: { conversation?: unknown; background?: unknown; store?: unknown }): void {
+  if (request.background === true && request.store === false) {
+    throw badRequest('A background response must be stored: leave out `store`.', 'store')
   }
   if (request.conversation !== undefined && request.conversation !== null) {
     throw badRequest('`conversation` is not served: continue with `previous_response_id`.', 'conversation')

@@ -3,6 +3,7 @@ import type { LogReaders } from '../event-log/event-log.reader.ts'
 import { findLog } from '../event-log/event-log.service.ts'
 import { uuidOf } from '../ids.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
+import { backgroundEvents } from './background.ts'
 import { eventsOfState, isLastEvent, wireEvent } from './response.rules.ts'
 import { requireResponse, stateOf } from './response.service.ts'
 import type { ResponseEvent } from './response-stream.ts'
@@ -25,6 +26,7 @@ export async function replayResponse(
   signal: AbortSignal,
 ): Promise<AsyncIterable<ResponseEvent>> {
   const row = await requireResponse(deps, caller, responseId)
+  if (row.background) return backgroundEvents(deps, caller, row, startingAfter, signal)
   const logId = uuidOf(row.id)
   const log = await findLog(deps.db, logId)
   if (log === undefined || log.removed_seq > 0n) return madeEvents(eventsOfState(stateOf(row)), startingAfter)

@@ -25,6 +25,8 @@ export interface ResponseState {
   previousResponseId: string | null
   settings: ResponseSettings
   status: ResponseStatus
+  /** Whether it is made without its client. */
+  background: boolean
   output: ResponseItem[]
   usage: ResponseUsage | null
   error: { code: string; message: string } | null
@@ -65,7 +67,7 @@ export function responseView(state: ResponseState): ResponseObject {
     object: 'response',
     created_at: Math.floor(state.createdAt.getTime() / 1000),
     status: state.status,
-    background: false,
+    background: state.background,
     model: state.model,
     ...(instructions === undefined || instructions === null ? {} : { instructions }),
     ...(state.previousResponseId === null ? {} : { previous_response_id: state.previousResponseId }),
@@ -104,8 +106,9 @@ export const openingEvents = (state: ResponseState): NewEvent[] => [
   stateEvent('response.in_progress', state),
 ]
 
-export const isLastEvent = (type: string): boolean =>
-  type === 'response.completed' || type === 'response.incomplete' || type === 'response.failed'
+const LAST_EVENTS = ['completed', 'incomplete', 'failed', 'cancelled'].map(status => `response.${status}`)
+
+export const isLastEvent = (type: string): boolean => LAST_EVENTS.includes(type)
 
 /** An event as it is sent: typed and numbered from 0. */
 export const wireEvent = ({ type, data }: NewEvent, sequenceNumber: number) => ({

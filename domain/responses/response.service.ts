@@ -1,15 +1,16 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database, type Queryable } from '../../infra/postgres/database.ts'
 import type { CallFacts } from '../calls/model-call.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { completeChat, type ChatDeps, type ChatRequest } from '../chat/chat.service.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
-import { badRequest, DomainError, notFound } from '../errors.ts'
+import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
 import type { AppendEvents } from '../event-log/event-log.writer.ts'
 import { dropLog } from '../event-log/event-log.service.ts'
 import { isId, uuidOf } from '../ids.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
+import { forgetTurn } from '../turns/turn.service.ts'
 import { messagesOfChain, truncated } from './chain.ts'
 import { storedItems } from './input.rules.ts'
 import { chatRequestOf, requireServed } from './request.rules.ts'
@@ -89,6 +90,7 @@ export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): P
     previousResponseId: request.previous_response_id ?? null,
     settings: settingsOf(request),
     status: 'in_progress',
+    background: false,
     output: [],
     usage: null,
     error: null,
@@ -114,6 +116,9 @@ function requireInput(input: unknown, responseId: string): ResponseItem[] {
   if (items.length === 0) throw badRequest('`input` is required: a text, or a list of items.', 'input')
   return items
 }
+
+/** The turn that makes a background response has its uuid, and so its log. */
+export const turnIdOf = (responseId: string): string => responseId.replace(/^resp_/, 'turn_')
 
 /** Ids of a response's items: the response's own, and where they stand in it. */
 export const itemIds =
@@ -145,35 +150,21 @@ export function renamed(error: unknown): never {
   })
 }
 
-/** Errors: 404. */
-export const getResponse = async (
-  deps: Pick<ResponseDeps, 'db'>,
-  caller: Caller,
-  responseId: string,
-): Promise<ResponseObject> => responseView(stateOf(await requireResponse(deps, caller, responseId)))
-
-/** Forgets a response and its events. Errors: 404. */
+/** Forgets a response and its events. Errors: 404, 409 for one that is made in the background still. */
 export async function deleteResponse(
   deps: Pick<ResponseDeps, 'db'>,
   caller: Caller,
   responseId: string,
 ): Promise<ResponseDeleted> {
   return inTransaction(deps.db, async tx => {
-    const isKnown = isId('resp', responseId) && (await deleteResponseRow(tx, caller.owner, responseId))
-    if (!isKnown) throw notFound('response', 'response_id')
+    const { background } = await requireResponse({ db: tx }, caller, responseId)
+    if (background && !(await forgetTurn(tx, caller.owner, turnIdOf(responseId)))) {
+      throw conflict('The response is still being made: cancel it first.', 'response_id')
+    }
+    await deleteResponseRow(tx, caller.owner, responseId)
     await dropLog(tx, uuidOf(responseId))
     return { id: responseId, object: 'response', deleted: true }
   })
-}
-
-/** Errors: 404; 400 since only background responses can be canceled, and this one is not. */
-export async function cancelResponse(
-  deps: Pick<ResponseDeps, 'db'>,
-  caller: Caller,
-  responseId: string,
-): Promise<ResponseObject> {
-  await requireResponse(deps, caller, responseId)
-  throw badRequest('Only a background response can be canceled: close the connection of this one.', 'response_id')
 }
 
 const DEFAULT_PAGE = 20
@@ -215,7 +206,7 @@ function placeOf(items: readonly ResponseItem[], id: string | undefined, param: 
 
 /** Errors: 404. */
 export async function requireResponse(
-  { db }: Pick<ResponseDeps, 'db'>,
+  { db }: { db: Queryable },
   caller: Caller,
   responseId: string,
 ): Promise<ResponseRow> {
@@ -231,6 +222,7 @@ export const stateOf = (row: ResponseRow): ResponseState => ({
   previousResponseId: row.previous_response_id,
   settings: row.settings,
   status: row.status,
+  background: row.background,
   output: row.output,
   usage: row.usage,
   error: row.error,

@@ -8,6 +8,7 @@ export interface ResponseRow {
   id: string
   model: string
   status: ResponseState['status']
+  background: boolean
   previous_response_id: string | null
   settings: ResponseSettings
   input: ResponseItem[]
@@ -19,7 +20,7 @@ export interface ResponseRow {
 }
 
 const COLUMNS =
-  'id, model, status, previous_response_id, settings, input, output, usage, error, incomplete_reason, created_at'
+  'id, model, status, background, previous_response_id, settings, input, output, usage, error, incomplete_reason, created_at'
 
 export async function insertResponse(
   db: Queryable,
@@ -29,14 +30,15 @@ export async function insertResponse(
 ): Promise<void> {
   await db.query(
     `INSERT INTO responses (user_id, project_id, api_key_id, ${COLUMNS})
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::jsonb, $9::jsonb, $10::jsonb,
-       $11::jsonb, $12::jsonb, $13::text, $14::timestamptz)`,
+     VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::boolean, $8::text, $9::jsonb, $10::jsonb,
+       $11::jsonb, $12::jsonb, $13::jsonb, $14::text, $15::timestamptz)`,
     [
       ...ownerValues(caller.owner),
       caller.keyId,
       state.id,
       state.model,
       state.status,
+      state.background,
       state.previousResponseId,
       JSON.stringify(state.settings),
       JSON.stringify(input),
@@ -56,7 +58,7 @@ export async function setResponseEnded(tx: Transaction, owner: Owner, state: Res
   const { rowCount } = await tx.query(
     `UPDATE responses SET status = $4::text, output = $5::jsonb, usage = $6::jsonb, error = $7::jsonb,
        incomplete_reason = $8::text, touched_at = now()
-     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND status = 'in_progress'`,
+     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND status IN ('queued', 'in_progress')`,
     [
       ...ownerValues(owner),
       state.id,
@@ -132,7 +134,7 @@ export async function selectAbandoned(
 export async function deleteOldResponses(db: Queryable, days: number, limit: number): Promise<number> {
   const { rowCount } = await db.query(
     `DELETE FROM responses WHERE id IN (
-       SELECT id FROM responses WHERE created_at < now() - $1::integer * interval '1 day' AND status <> 'in_progress'
+       SELECT id FROM responses WHERE created_at < now() - $1::integer * interval '1 day' AND status NOT IN ('queued', 'in_progress')
        LIMIT $2::integer)`,
     [days, limit],
   )

@@ -15,9 +15,13 @@ import { usdNumber } from '../ledger/money.rules.ts'
 import { isEnded, type TurnEnding } from './turn.rules.ts'
 import { selectTurnOfJob, setTurnEnded, type TurnRow } from './turn.sql.ts'
 
+/** Told of every turn that ends, in the transaction that ends it: what the turn was run for ends with it. */
+export type TurnSettled = (tx: Transaction, turn: TurnRow, end: TurnEnd) => Promise<void>
+
 interface Deps {
   db: Database
   metrics: Metrics
+  turnSettled: TurnSettled
 }
 
 export interface TurnEnd {
@@ -40,17 +44,25 @@ const usageData = (call: CallRecord) => ({ usage: usageView(call.usage), cost_us
  * Errors: JobSuperseded where another run or attempt has it.
  */
 export async function commitTurnEnd(deps: Deps, run: JobRun, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
-  await inTransaction(deps.db, tx => endTurnIn(tx, run, turn, end, last))
+  await inTransaction(deps.db, tx => endTurnIn(deps, tx, run, turn, end, last))
   if (end.call !== undefined) countCall(deps.metrics, end.call)
 }
 
-async function endTurnIn(tx: Transaction, run: JobRun, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
+async function endTurnIn(
+  deps: Deps,
+  tx: Transaction,
+  run: JobRun,
+  turn: TurnRow,
+  end: TurnEnd,
+  last: Append,
+): Promise<void> {
   const owner = { userId: turn.user_id, projectId: turn.project_id }
   if (end.call !== undefined) await recordCalls(tx, [end.call])
   await releaseHold(tx, turn.id, owner)
   if (!(await endJob(tx, run, end.ending))) throw new JobSuperseded()
   await appendIn(tx, last)
   await setTurnEnded(tx, turn.id, end.ending, end.error)
+  await deps.turnSettled(tx, turn, end)
   await appendEvent(tx, {
     owner,
     type: `turn.${end.ending}`,

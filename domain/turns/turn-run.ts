@@ -22,7 +22,7 @@ import { JobSuperseded } from '../jobs/superseded.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
-import { commitTurnEnd, endEvents, type TurnEnd } from './turn-end.ts'
+import { commitTurnEnd, endEvents, type TurnEnd, type TurnSettled } from './turn-end.ts'
 import {
   deltaEvent,
   isEnded,
@@ -38,6 +38,7 @@ export interface TurnRunDeps extends RoutingDeps {
   db: Database
   metrics: Metrics
   appendEvents: AppendEvents
+  turnSettled: TurnSettled
 }
 
 /** Failures of upstreams, before or within their streams, that a turn is tried again after. */
@@ -223,7 +224,7 @@ function callRecord(
     id: uuidOf(turn.id),
     owner: { userId: turn.user_id, projectId: turn.project_id },
     keyId: turn.api_key_id,
-    surface: 'turn',
+    surface: turn.surface,
     resourceId: turn.id,
     model: model.id,
     requestedModel: turn.model,

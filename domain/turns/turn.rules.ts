@@ -1,6 +1,9 @@
 import type { NewEvent } from '../event-log/event-log.rules.ts'
 import type { TurnLifecycle } from './turn.schema.ts'
 
+/** The operation that a turn is run for. */
+export type TurnSurface = 'turn' | 'responses'
+
 export type TurnEnding = 'completed' | 'failed' | 'canceled'
 
 /** What a turn's workflow is given. */

@@ -1,4 +1,4 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { contextTooLong, estimatedInputTokens, mostOutputTokens, requireChatRequest } from '../chat/chat.rules.ts'
@@ -16,12 +16,12 @@ import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import type { RoutingDeps } from '../routing/routing.service.ts'
-import type { Caller } from '../tenancy/tenancy.rules.ts'
+import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { isStorable } from '../text.rules.ts'
-import { isEnded, lifecycleEvent, type TurnInput } from './turn.rules.ts'
+import { isEnded, lifecycleEvent, type TurnInput, type TurnSurface } from './turn.rules.ts'
 import type { AgentTurnCreateRequest, AgentTurnResponse } from './turn.schema.ts'
-import { insertTurn, selectTurn, setCancelRequested, type TurnRow } from './turn.sql.ts'
+import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnRow } from './turn.sql.ts'
 
 export interface TurnDeps extends RoutingDeps {
   db: Database
@@ -37,34 +37,54 @@ export async function createTurn(
   asked: AgentTurnCreateRequest,
   idempotencyKey: string | undefined,
 ): Promise<AgentTurnResponse> {
-  const { request, worstCaseNanos } = await admit(deps, caller, asked)
+  const admitted = await admitTurn(deps, caller, asked)
   return inTransaction(deps.db, async tx => {
     const turnId = newId('turn')
     const claim = { owner: caller.owner, operation: 'turns.create', key: idempotencyKey, request: asked }
     const earlier = await claimIdempotencyKey(tx, claim, turnId)
     if (earlier !== undefined) return view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier))))
 
-    await requireEnabledUser(tx, caller.owner.userId)
-    const hold = await placeHold(tx, turnId, caller.owner, worstCaseNanos)
-    if (!hold.placed) throw notCovered(worstCaseNanos, hold.availableNanos)
-    await startJob(tx, {
-      kind: 'turn',
-      resourceId: turnId,
-      owner: caller.owner,
-      workflow: 'agentTurn',
-      taskQueue: 'control',
-      input: { turnId } satisfies TurnInput,
-      summary: `agent turn of ${request.model}`,
-      fileIds: [],
-    })
-    const turn = await insertTurn(tx, { id: turnId, caller, model: request.model, request })
-    await openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
+    const turn = await startTurn(tx, caller, turnId, admitted, 'turn')
     return view(turn, { last_seq: 1n, removed_seq: 0n, closed_at: null })
   })
 }
 
-/** All that is refused before a turn exists. */
-async function admit(deps: TurnDeps, caller: Caller, asked: AgentTurnCreateRequest) {
+export interface AdmittedTurn {
+  request: AgentTurnCreateRequest
+  /** What is held until it ends. */
+  worstCaseNanos: Nanos
+}
+
+const TITLES: Record<TurnSurface, string> = { turn: 'agent turn', responses: 'background response' }
+
+/** Makes a turn in the transaction of what it is run for. Errors: 401, 402. */
+export async function startTurn(
+  tx: Transaction,
+  caller: Caller,
+  turnId: string,
+  { request, worstCaseNanos }: AdmittedTurn,
+  surface: TurnSurface,
+): Promise<TurnRow> {
+  await requireEnabledUser(tx, caller.owner.userId)
+  const hold = await placeHold(tx, turnId, caller.owner, worstCaseNanos)
+  if (!hold.placed) throw notCovered(worstCaseNanos, hold.availableNanos)
+  await startJob(tx, {
+    kind: 'turn',
+    resourceId: turnId,
+    owner: caller.owner,
+    workflow: 'agentTurn',
+    taskQueue: 'control',
+    input: { turnId } satisfies TurnInput,
+    summary: `${TITLES[surface]} of ${request.model}`,
+    fileIds: [],
+  })
+  const turn = await insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
+  await openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
+  return turn
+}
+
+/** All that is refused before a turn exists. Errors: 400, 403, 404, 409. */
+export async function admitTurn(deps: TurnDeps, caller: Caller, asked: AgentTurnCreateRequest): Promise<AdmittedTurn> {
   const model = requireUsableModel(deps.catalog, asked.model, caller.rules)
   const chat = { ...asked, stream: true } as ChatCompletionRequest
   requireChatRequest(chat, model)
@@ -97,12 +117,29 @@ export async function cancelTurn(
 ): Promise<AgentTurnResponse> {
   return inTransaction(deps.db, async tx => {
     const [turn, log] = await requireTurn({ db: tx }, caller, requestId)
-    const stopping = await setCancelRequested(tx, caller.owner, turn.id)
-    if (stopping === undefined) return view(turn, log)
-    await cancelJob(tx, turn.id)
-    return view(stopping, log)
+    const stopping = await stopTurn(tx, caller.owner, turn.id)
+    return view(stopping ?? turn, log)
   })
 }
+
+/** Asks a turn to stop. Undefined where it has ended, or was asked to before. */
+export async function stopTurn(tx: Transaction, owner: Owner, turnId: string): Promise<TurnRow | undefined> {
+  const stopping = await setCancelRequested(tx, owner, turnId)
+  if (stopping !== undefined) await cancelJob(tx, turnId)
+  return stopping
+}
+
+/** Forgets a turn that has ended; false where it runs. */
+export const forgetTurn = (tx: Transaction, owner: Owner, turnId: string): Promise<boolean> =>
+  deleteEndedTurn(tx, owner, turnId)
+
+/** Undefined where there is no such turn. */
+export const findTurn = (
+  { db }: { db: Database },
+  owner: Owner,
+  turnId: string,
+  surface: TurnSurface,
+): Promise<TurnRow | undefined> => selectTurn(db, owner, turnId, surface)
 
 /** The turn and its log. Errors: 404. */
 export async function requireTurn(
@@ -111,7 +148,7 @@ export async function requireTurn(
   requestId: string,
 ): Promise<[TurnRow, LogState]> {
   const turnId = prefixedId('turn', requestId)
-  const turn = turnId === undefined ? undefined : await selectTurn(db, caller.owner, turnId)
+  const turn = turnId === undefined ? undefined : await selectTurn(db, caller.owner, turnId, 'turn')
   if (turn === undefined) throw notFound('agent turn', 'request_id')
   return [turn, await requireLog(db, uuidOf(turn.id))]
 }

@@ -1,7 +1,7 @@
 import { queryFirst, queryOne, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import type { Caller, KeyRules, Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
-import type { TurnEnding } from './turn.rules.ts'
+import type { TurnEnding, TurnSurface } from './turn.rules.ts'
 import type { AgentTurnCreateRequest, TurnLifecycle } from './turn.schema.ts'
 
 export interface TurnRow {
@@ -10,6 +10,7 @@ export interface TurnRow {
   project_id: string | null
   api_key_id: string
   key_rules: KeyRules
+  surface: TurnSurface
   model: string
   request: AgentTurnCreateRequest | null
   lifecycle: TurnLifecycle
@@ -23,29 +24,36 @@ export interface TurnRow {
 
 export const insertTurn = (
   tx: Transaction,
-  turn: { id: string; caller: Caller; model: string; request: AgentTurnCreateRequest },
+  turn: { id: string; caller: Caller; surface: TurnSurface; model: string; request: AgentTurnCreateRequest },
 ): Promise<TurnRow> =>
   queryOne<TurnRow>(
     tx,
-    `INSERT INTO agent_turns (id, user_id, project_id, api_key_id, key_rules, model, request, lifecycle)
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::jsonb, 'queued') RETURNING *`,
+    `INSERT INTO agent_turns (id, user_id, project_id, api_key_id, key_rules, surface, model, request, lifecycle)
+     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::jsonb, 'queued') RETURNING *`,
     [
       turn.id,
       turn.caller.owner.userId,
       turn.caller.owner.projectId,
       turn.caller.keyId,
       JSON.stringify(turn.caller.rules),
+      turn.surface,
       turn.model,
       JSON.stringify(turn.request),
     ],
   )
 
-/** The turn as its owner may see it. */
-export const selectTurn = (db: Queryable, owner: Owner, turnId: string): Promise<TurnRow | undefined> =>
-  queryFirst<TurnRow>(db, `SELECT * FROM agent_turns WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [
-    ...ownerValues(owner),
-    turnId,
-  ])
+/** The turn of this surface as its owner may see it. */
+export const selectTurn = (
+  db: Queryable,
+  owner: Owner,
+  turnId: string,
+  surface: TurnSurface,
+): Promise<TurnRow | undefined> =>
+  queryFirst<TurnRow>(
+    db,
+    `SELECT * FROM agent_turns WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND surface = $4::text`,
+    [...ownerValues(owner), turnId, surface],
+  )
 
 /** The turn of a job, which belongs to no caller. */
 export const selectTurnOfJob = (db: Queryable, turnId: string): Promise<TurnRow> =>
@@ -95,6 +103,15 @@ export const countUpstreamFailure = async (db: Queryable, turnId: string): Promi
       [turnId],
     )
   ).upstream_failures
+
+/** Nothing of it is left; one that runs is not touched. */
+export async function deleteEndedTurn(tx: Transaction, owner: Owner, turnId: string): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `DELETE FROM agent_turns WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND ended_at IS NOT NULL`,
+    [...ownerValues(owner), turnId],
+  )
+  return rowCount === 1
+}
 
 /** The turn's last state; what was asked is forgotten. */
 export async function setTurnEnded(

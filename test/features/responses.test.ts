@@ -392,7 +392,6 @@ describe('what is refused', () => {
     [{ input: [user([{ type: 'input_text' }])] }, 'input.0.content.0.text'],
     [{ input: [{ type: 'function_call_output', output: 'x' }] }, 'input.0.call_id'],
     [{ conversation: 'conv_1' }, 'conversation'],
-    [{ background: true }, 'background'],
     [{ reasoning: { effort: 'enormous' } }, 'reasoning.effort'],
     [{ include: ['everything'] }, 'include.0'],
     [{ tool_choice: { type: 'file_search' } }, 'tool_choice'],

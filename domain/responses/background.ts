@@ -1,0 +1,149 @@
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { AgentTurnCreateRequest } from '../turns/turn.schema.ts'
+import { usageView } from '../chat/usage.rules.ts'
+import { badRequest } from '../errors.ts'
+import type { LogReaders } from '../event-log/event-log.reader.ts'
+import { findLog, readLog } from '../event-log/event-log.service.ts'
+import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
+import { uuidOf } from '../ids.ts'
+import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
+import type { TurnEnd } from '../turns/turn-end.ts'
+import { isTerminal } from '../turns/turn.rules.ts'
+import { admitTurn, findTurn, startTurn, stopTurn } from '../turns/turn.service.ts'
+import type { TurnRow } from '../turns/turn.sql.ts'
+import { createBackgroundStream, settledState } from './background.rules.ts'
+import { eventsOfState, responseView, stateEvent, wireEvent, type ResponseState } from './response.rules.ts'
+import type { ResponseObject } from './response.schema.ts'
+import {
+  itemIds,
+  prepareResponse,
+  renamed,
+  requireResponse,
+  stateOf,
+  turnIdOf,
+  type ResponseCall,
+  type ResponseDeps,
+} from './response.service.ts'
+import type { ResponseEvent } from './response-stream.ts'
+import { insertResponse, selectResponse, setResponseEnded, type ResponseRow } from './response.sql.ts'
+
+interface Deps {
+  db: Database
+  logReaders: LogReaders
+}
+
+const responseIdOf = (turnId: string): string => turnId.replace(/^turn_/, 'resp_')
+
+/**
+ * Starts a response that is made without its client, and answers at once. With an idempotency key that was used
+ * before, the same response again. Errors: as of a response, and 402 without the credit for its worst case.
+ */
+export async function createBackgroundResponse(
+  deps: ResponseDeps,
+  call: ResponseCall,
+  idempotencyKey: string | undefined,
+): Promise<ResponseObject> {
+  const { caller, request } = call
+  const { state, input, chat } = await prepareResponse(deps, call)
+  const admitted = await admitTurn(deps, caller, chat.request as AgentTurnCreateRequest).catch(renamed)
+  const queued: ResponseState = { ...state, status: 'queued', background: true }
+  return inTransaction(deps.db, async tx => {
+    const claim = { owner: caller.owner, operation: 'responses.create', key: idempotencyKey, request }
+    const earlier = await claimIdempotencyKey(tx, claim, queued.id)
+    if (earlier !== undefined) return responseView(stateOf(await requireResponse({ db: tx }, caller, earlier)))
+    await startTurn(tx, caller, turnIdOf(queued.id), admitted, 'responses')
+    await insertResponse(tx, caller, queued, input)
+    return responseView(queued)
+  })
+}
+
+/** Ends the response of a turn with the turn. Nothing where the response was deleted. */
+export async function settleResponse(tx: Transaction, turn: TurnRow, end: TurnEnd): Promise<void> {
+  if (turn.surface !== 'responses') return
+  const owner = { userId: turn.user_id, projectId: turn.project_id }
+  const row = await selectResponse(tx, owner, responseIdOf(turn.id))
+  if (row === undefined) return
+  const usage = end.call === undefined ? undefined : usageView(end.call.usage)
+  const log = await readLog(tx, uuidOf(turn.id))
+  const settled = settledState(stateOf(row), itemIds(row.id), log, { ...end, usage })
+  await setResponseEnded(tx, owner, settled)
+}
+
+/** Errors: 404. */
+export async function getResponse(deps: { db: Database }, caller: Caller, responseId: string): Promise<ResponseObject> {
+  const row = await requireResponse(deps, caller, responseId)
+  return responseView(await currentState(deps, caller.owner, row))
+}
+
+/** A background response as it is now: while it is open, its turn knows how far it is. */
+async function currentState(deps: { db: Database }, owner: Owner, row: ResponseRow): Promise<ResponseState> {
+  const state = stateOf(row)
+  if (!row.background || row.status !== 'queued') return state
+  const turn = await findTurn(deps, owner, turnIdOf(row.id), 'responses')
+  return turn === undefined || turn.lifecycle === 'queued' ? state : { ...state, status: 'in_progress' }
+}
+
+/** How long a cancel waits for the response's end, so that its reply can show it. */
+const CANCEL_SHOWS_WITHIN_MS = 5_000
+
+/** Stops a background response; harmless where it has ended. Errors: 400 for one that is none, 404. */
+export async function cancelResponse(
+  deps: Deps,
+  caller: Caller,
+  responseId: string,
+  signal: AbortSignal,
+): Promise<ResponseObject> {
+  const { owner } = caller
+  const row = await requireResponse(deps, caller, responseId)
+  if (!row.background) {
+    throw badRequest('Only a background response can be canceled: close the connection of this one.', 'response_id')
+  }
+  await inTransaction(deps.db, tx => stopTurn(tx, owner, turnIdOf(row.id)))
+  const within = AbortSignal.any([signal, AbortSignal.timeout(CANCEL_SHOWS_WITHIN_MS)])
+  if (row.status === 'queued') await untilEnded(deps, uuidOf(row.id), within)
+  return responseView(await currentState(deps, owner, await requireResponse(deps, caller, responseId)))
+}
+
+async function untilEnded(deps: Deps, logId: string, signal: AbortSignal): Promise<void> {
+  for await (const event of deps.logReaders.follow(logId, 0, signal)) if (isTerminal(event.type)) return
+}
+
+/**
+ * The events of a background response after a sequence number, and those that are still to come. Once the turn's
+ * events are past their retention, those that its end would have been streamed by.
+ */
+export async function backgroundEvents(
+  deps: Deps,
+  caller: Caller,
+  row: ResponseRow,
+  startingAfter: number,
+  signal: AbortSignal,
+): Promise<AsyncIterable<ResponseEvent>> {
+  const log = await findLog(deps.db, uuidOf(row.id))
+  const events =
+    log === undefined || log.removed_seq > 0n ? eventsOfState(stateOf(row)) : followed(deps, caller, row, signal)
+  return numbered(events, startingAfter)
+}
+
+async function* numbered(
+  events: AsyncIterable<Parameters<typeof wireEvent>[0]> | Iterable<Parameters<typeof wireEvent>[0]>,
+  startingAfter: number,
+): AsyncGenerator<ResponseEvent, void> {
+  let sequence = 0
+  for await (const event of events) {
+    if (sequence > startingAfter) yield wireEvent(event, sequence)
+    sequence += 1
+  }
+}
+
+async function* followed(deps: Deps, caller: Caller, row: ResponseRow, signal: AbortSignal) {
+  const begun: ResponseState = { ...stateOf(row), status: 'queued', output: [], usage: null, error: null }
+  const stream = createBackgroundStream({ ...begun, incompleteReason: null }, itemIds(row.id))
+  for await (const event of deps.logReaders.follow(uuidOf(row.id), 0, signal)) {
+    yield* stream.add(event)
+    if (!isTerminal(event.type)) continue
+    const ended = stateOf(await requireResponse(deps, caller, row.id))
+    yield stateEvent(`response.${ended.status}`, ended)
+    return
+  }
+}
