@@ -5,14 +5,13 @@ import { badValues, nested } from '../support/bad-values.ts'
 import { chatRow } from '../support/batches.ts'
 import { createProject } from '../../domain/tenancy/tenancy.service.ts'
 import { callAt, insertPastCalls } from '../support/calls.ts'
-import { credentialOf, CREDENTIALS, newCredential } from '../support/credentials.ts'
+import { CREDENTIALS, newCredential } from '../support/credentials.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
-import { KEEP_ALL } from '../support/policies.ts'
-import { fakePrompt } from '../support/fake-upstream.ts'
 import { rawRequest, type RawReply, type RawRequest } from '../support/raw-request.ts'
 import { rowCounts } from '../support/row-counts.ts'
 import { servedDocument, type ServedOperation } from '../support/served-document.ts'
+import { SOUND_BODIES } from '../support/sound-bodies.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
 
 type Fields = Record<string, unknown>
@@ -26,27 +25,6 @@ const withBody = document.operations
   .filter(schemaOf)
   .map(operation => [`${operation.method} ${operation.path}`, operation] as const)
 
-const DRAWING = fakePrompt({
-  extraMessage: { images: [{ image_url: { url: 'data:image/png;base64,AAAA' } }] },
-  usage: { prompt_tokens: 1, completion_tokens: 0, cost: 0.01 },
-})
-
-/** A body of each operation in which nothing is wrong. */
-const SOUND: Record<string, (fileId: string) => Fields> = {
-  'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
-  'POST /agent-turns': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
-  'POST /embeddings': () => ({ model: 'test/embed', input: 'hello' }),
-  'POST /responses': () => ({ model: 'test/plain', input: 'hello' }),
-  'POST /responses/input_tokens': () => ({ model: 'test/plain', input: 'hello' }),
-  'POST /images/generations': () => ({ model: 'test/draw', prompt: DRAWING }),
-  'POST /estimate': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
-  'POST /model-recommendations': () => ({ task: 'refactor' }),
-  'POST /batches': fileId => ({ input_file_id: fileId }),
-  'POST /account/provider-credentials': () => credentialOf(),
-  'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),
-  'PUT /projects/{project_id}/inference-policy': () => KEEP_ALL,
-  'POST /request-history/{request_id}/feedback': () => ({ rating: 1 }),
-}
 const LIMIT_BYTES: Record<string, number> = {
   'POST /chat/completions': 32 * MIB,
   'POST /agent-turns': 32 * MIB,
@@ -85,7 +63,7 @@ async function target(operation: ServedOperation, requests: (target: Target) => 
   const before = await rowCounts(db, tenant.userId)
   await requests({
     tenant,
-    sound: SOUND[`${operation.method} ${operation.path}`]?.(fileId) ?? {},
+    sound: SOUND_BODIES[`${operation.method} ${operation.path}`]?.(fileId) ?? {},
     send: (body, headers = {}) =>
       rawRequest(operation.method, path, {
         headers: withoutUndefined({ 'x-api-key': tenant.secret, 'content-type': JSON_TYPE, ...headers }),
@@ -99,7 +77,7 @@ const withoutUndefined = (headers: Record<string, string | number | undefined>) 
   Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))
 
 test('every operation with a JSON body is tried', () => {
-  expect(withBody.map(([name]) => name).toSorted()).toEqual(Object.keys(SOUND).toSorted())
+  expect(withBody.map(([name]) => name).toSorted()).toEqual(Object.keys(SOUND_BODIES).toSorted())
 })
 
 describe.each(withBody)('%s', (name, operation) => {
@@ -212,7 +190,7 @@ describe.each(withBody)('%s', (name, operation) => {
 
   test('is sound in these tests but for what they make wrong', async () => {
     const tenant = await newTenant(db)
-    const sound = SOUND[name]?.(await tenant.api.upload([chatRow('a', 'hello')])) ?? {}
+    const sound = SOUND_BODIES[name]?.(await tenant.api.upload([chatRow('a', 'hello')])) ?? {}
     const odd = JSON.stringify({ ...sound, constructor: 1 }).replace('{', '{"__proto__":{"stream":true},')
     const body = schema['additionalProperties'] === false ? JSON.stringify(sound) : odd
     const path = await pathOf(operation, tenant)

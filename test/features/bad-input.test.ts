@@ -9,6 +9,7 @@ import { rawRequest, type RawRequest } from '../support/raw-request.ts'
 import { rowCounts } from '../support/row-counts.ts'
 import { servedDocument, type ServedOperation } from '../support/served-document.ts'
 import { testStack } from '../support/stack.ts'
+import { SOUND_BODIES } from '../support/sound-bodies.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
 
 const db = testDatabase()
@@ -21,11 +22,13 @@ const takesNobody = (security: object[]) => security.some(scheme => Object.keys(
 const json = { 'content-type': 'application/json' }
 
 /** A request of the operation in which nothing is wrong but what the test makes wrong. */
-function sound(operation: ServedOperation, { secret }: Tenant): RawRequest {
+function sound(operation: ServedOperation, tenant: Tenant | undefined): RawRequest {
   const contents = Object.keys(operation.requestBody?.content ?? {})
-  if (contents.length === 0) return { headers: { 'x-api-key': secret } }
-  if (contents.includes('application/json')) return { headers: { ...json, 'x-api-key': secret }, body: '{}' }
-  return { headers: { 'content-type': 'text/plain', 'x-api-key': secret }, body: 'x' }
+  const key: Record<string, string> = tenant === undefined ? {} : { 'x-api-key': tenant.secret }
+  if (contents.length === 0) return { headers: key }
+  if (!contents.includes('application/json')) return { headers: { 'content-type': 'text/plain', ...key }, body: 'x' }
+  const body = SOUND_BODIES[`${operation.method} ${operation.path}`]?.(`file_${'0'.repeat(32)}`) ?? {}
+  return { headers: { ...json, ...key }, body: JSON.stringify(body) }
 }
 const pathOf = ({ path }: ServedOperation, id: string) => path.replace(/\{\w+\}/, () => id)
 
@@ -58,9 +61,10 @@ describe('without a good key', () => {
     '%s refuses a wrong key but takes none',
     async (_, operation) => {
       const path = pathOf(operation, 'test/plain')
-      const wrong = { headers: { 'x-api-key': 'wrong' } }
+      const request = sound(operation, undefined)
+      const wrong = { ...request, headers: { ...request.headers, 'x-api-key': 'wrong' } }
       expectError(await rawRequest(operation.method, path, wrong), 401, { code: 'unauthorized' })
-      expect((await rawRequest(operation.method, path)).status).toBe(200)
+      expect((await rawRequest(operation.method, path, request)).status).toBe(200)
     },
   )
 })
@@ -103,7 +107,9 @@ describe('a bad query', () => {
   test.each(parameters)('%s names `%s`', async (_, name, operation, parameter) => {
     const tenant = await newTenant(db)
     const id = operation.path.startsWith('/models') ? 'test/plain' : 'any'
-    const refused = [...badTexts(document.resolved(parameter.schema)), ...(REFUSED[name] ?? []), '1%00', 'true%00x']
+    // A cursor of a thing's own list is looked up in the thing, which is not there.
+    const refusedHere = name === 'after' && idOf(operation) !== undefined ? [] : (REFUSED[name] ?? [])
+    const refused = [...badTexts(document.resolved(parameter.schema)), ...refusedHere, '1%00', 'true%00x']
     const ownRefusals = operation.method === 'POST' && name === 'purpose' ? ['evil', 'batch_output', ''] : []
     await expectNothingWritten(tenant, async () => {
       const queries = [...refused, ...ownRefusals].map(text => `${name}=${text}`)
@@ -111,7 +117,8 @@ describe('a bad query', () => {
         const path = `${pathOf(operation, id)}?${query}`
         const reply = await rawRequest(operation.method, path, sound(operation, tenant))
         expect([query, reply.status]).toEqual([query, 400])
-        expectError(reply, 400, { code: 'bad_request', param: name })
+        const { param } = expectError(reply, 400, { code: 'bad_request' })
+        expect([query, param?.split('.')[0]]).toEqual([query, name])
       }
     })
   })
@@ -135,7 +142,9 @@ describe('what is not there', () => {
   const paths = [...new Set(document.operations.map(operation => operation.path))]
   test.each(paths)('%s refuses other methods', async path => {
     const tenant = await newTenant(db)
-    const taken = document.operations.filter(operation => operation.path === path).map(operation => operation.method)
+    const isOf = (operation: ServedOperation) =>
+      new RegExp(`^${operation.path.replace(/\{\w+\}/g, '[^/]+')}$`).test(path.replace(/\{\w+\}/, 'any'))
+    const taken = document.operations.filter(isOf).map(operation => operation.method)
     await expectNothingWritten(tenant, async () => {
       for (const method of METHODS.filter(one => !taken.includes(one))) {
         const headers = { 'x-api-key': tenant.secret, ...json }

@@ -1,0 +1,25 @@
+import { credentialOf } from './credentials.ts'
+import { fakePrompt } from './fake-upstream.ts'
+import { KEEP_ALL } from './policies.ts'
+
+const DRAWING = fakePrompt({
+  extraMessage: { images: [{ image_url: { url: 'data:image/png;base64,AAAA' } }] },
+  usage: { prompt_tokens: 1, completion_tokens: 0, cost: 0.01 },
+})
+
+/** A body of each operation in which nothing is wrong. */
+export const SOUND_BODIES: Record<string, (fileId: string) => Record<string, unknown>> = {
+  'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
+  'POST /agent-turns': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
+  'POST /embeddings': () => ({ model: 'test/embed', input: 'hello' }),
+  'POST /responses': () => ({ model: 'test/plain', input: 'hello' }),
+  'POST /responses/input_tokens': () => ({ model: 'test/plain', input: 'hello' }),
+  'POST /images/generations': () => ({ model: 'test/draw', prompt: DRAWING }),
+  'POST /estimate': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
+  'POST /model-recommendations': () => ({ task: 'refactor' }),
+  'POST /batches': fileId => ({ input_file_id: fileId }),
+  'POST /account/provider-credentials': () => credentialOf(),
+  'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),
+  'PUT /projects/{project_id}/inference-policy': () => KEEP_ALL,
+  'POST /request-history/{request_id}/feedback': () => ({ rating: 1 }),
+}
