@@ -121,8 +121,8 @@ describe("over a user's own key of Anthropic", () => {
       { role: 'tool', tool_call_id: message.tool_calls[0].id, content: 'done' },
     ]
     expect((await tenant.api.post(CHAT, bodyOf('thinking', { messages }))).status).toBe(200)
-    const [, assistant] = anthropic.seen()[0]?.body['messages'] as Fields[]
-    expect(assistant?.['content']).toEqual(exchange('thinking').reply.anthropic['content'])
+    const turns = anthropic.seen()[0]?.body['messages'] as Fields[] | undefined
+    expect(turns?.[1]?.['content']).toEqual(exchange('thinking').reply.anthropic['content'])
   })
 
   test('the prompt is cached as the metadata says; cached input is told and recorded', async () => {

@@ -53,8 +53,10 @@ test('the arguments of a tool survive the way there and back, whole and in any p
       ) as Fields
       const [block] = sent['messages'][0].content as Fields[]
       expect(block?.['input']).toEqual(JSON.parse(text))
-      const back = completionOf({ content: [block], stop_reason: 'tool_use' }) as Fields
-      expect(JSON.parse(back['choices'][0].message.tool_calls[0].function.arguments)).toEqual(JSON.parse(text))
+      const back = completionOf({ content: [block], stop_reason: 'tool_use' })
+      expect(JSON.parse((back['choices'] as Fields[])[0]?.['message'].tool_calls[0].function.arguments)).toEqual(
+        JSON.parse(text),
+      )
       expect(JSON.parse(await streamedArguments(text, size))).toEqual(JSON.parse(text))
     }),
   )
@@ -133,22 +135,43 @@ test("any conversation is a list of alternating turns in which each call's resul
   fc.assert(
     fc.property(conversation, messages => {
       const sent = asJson(messagesRequest({ model: 'm', messages })) as Fields
-      const turns = sent['messages'] as { role: string; content: Fields[] }[]
-      for (const [index, { role, content }] of turns.entries()) {
-        expect(role).not.toBe(turns[index - 1]?.role)
-        expect(content).not.toEqual([])
-        const uses = content.filter(({ type }) => type === 'tool_use').map(({ id }) => id as string)
-        const results = turns[index + 1]?.content.slice(0, uses.length).map(block => block['tool_use_id'] as string)
-        if (uses.length > 0) expect(results).toEqual(uses)
-        for (const block of content) expectSound(block)
-      }
+      expect(faultsOf(sent['messages'] as Turn[])).toEqual([])
     }),
   )
 })
 
-function expectSound(block: Fields): void {
-  if (block['type'] === 'text') expect(block['text'].trim()).not.toBe('')
-  if (block['type'] === 'thinking') expect(block['signature']).not.toBe('')
-  if (block['type'] === 'redacted_thinking') expect(block['data']).not.toBe('')
-  for (const id of [block['id'], block['tool_use_id']]) if (id !== undefined) expect(id).toMatch(/^[A-Za-z0-9_-]+$/)
+interface Turn {
+  role: string
+  content: Fields[]
+}
+
+const faultsOf = (turns: Turn[]): string[] =>
+  turns.flatMap(({ role, content }, index) => {
+    const uses = content.filter(({ type }) => type === 'tool_use').map(({ id }) => id as string)
+    const after = turns[index + 1]?.content.slice(0, uses.length).map(block => block['tool_use_id'] as string)
+    return [
+      ...(role === turns[index - 1]?.role ? ['two turns of one role'] : []),
+      ...(content.length === 0 ? ['an empty turn'] : []),
+      ...(uses.length > 0 && uses.join() !== after?.join() ? ['calls without their results'] : []),
+      ...content.filter(block => !isSound(block)).map(block => JSON.stringify(block)),
+    ]
+  })
+
+const ID = /^[A-Za-z0-9_-]+$/
+
+function isSound(block: Fields): boolean {
+  switch (block['type']) {
+    case 'text':
+      return block['text'].trim() !== ''
+    case 'thinking':
+      return block['signature'] !== ''
+    case 'redacted_thinking':
+      return block['data'] !== ''
+    case 'tool_use':
+      return ID.test(block['id'] as string)
+    case 'tool_result':
+      return ID.test(block['tool_use_id'] as string)
+    default:
+      return block['type'] === 'image'
+  }
 }

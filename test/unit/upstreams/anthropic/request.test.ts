@@ -171,6 +171,17 @@ describe('thinking', () => {
       ],
     ],
     [
+      'two pieces of one number',
+      [
+        { type: 'reasoning.text', text: 'a', signature: 's', index: 0 },
+        { type: 'reasoning.text', text: 'b', signature: 't', index: 0 },
+      ],
+      [
+        { type: 'thinking', thinking: 'a', signature: 's' },
+        { type: 'thinking', thinking: 'b', signature: 't' },
+      ],
+    ],
+    [
       'a signature without a text',
       [{ type: 'reasoning.text', signature: 's', format: null }],
       [{ type: 'thinking', thinking: '', signature: 's' }],
