@@ -31,7 +31,7 @@ export function createAssembly(): Assembly {
   }
 }
 
-/** Texts are appended, tool calls merged by their index; of anything else the last word counts. */
+/** Texts and lists are appended, tool calls merged by their index; of anything else the last word counts. */
 function mergeDelta(message: Fields, delta: Fields): void {
   for (const [name, value] of Object.entries(delta)) {
     if (name === 'tool_calls' && Array.isArray(value)) mergeToolCalls(message, value as Fields[])
@@ -39,8 +39,10 @@ function mergeDelta(message: Fields, delta: Fields): void {
   }
 }
 
-const appended = (before: unknown, value: unknown): unknown =>
-  typeof before === 'string' && typeof value === 'string' ? before + value : (value ?? before ?? null)
+function appended(before: unknown, value: unknown): unknown {
+  if (Array.isArray(before) && Array.isArray(value)) return [...(before as unknown[]), ...(value as unknown[])]
+  return typeof before === 'string' && typeof value === 'string' ? before + value : (value ?? before ?? null)
+}
 
 function mergeToolCalls(message: Fields, fragments: Fields[]): void {
   const calls = (message['tool_calls'] ??= []) as Fields[]

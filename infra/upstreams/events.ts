@@ -1,20 +1,23 @@
 import type { Readable } from 'node:stream'
-import { createParser } from 'eventsource-parser'
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { failureOfThrown } from './failures.ts'
 import { UpstreamFailure } from './upstream.ts'
 
-const DONE = '[DONE]'
 const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
 
-/** The data of a reply's server-sent events up to `[DONE]`. A stream that ends without it has broken off. */
-export async function* dataOfEvents(body: Readable, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
-  const ready: string[] = []
-  const parser = createParser({ onEvent: event => void ready.push(event.data), maxBufferSize: EVENT_LIMIT_CHARACTERS })
+/** A reply's server-sent events before the one that ends it. A stream without such an event has broken off. */
+export async function* eventsUntil(
+  body: Readable,
+  signal: AbortSignal,
+  isEnd: (event: EventSourceMessage) => boolean,
+): AsyncGenerator<EventSourceMessage, void, undefined> {
+  const ready: EventSourceMessage[] = []
+  const parser = createParser({ onEvent: event => void ready.push(event), maxBufferSize: EVENT_LIMIT_CHARACTERS })
   try {
     for await (const text of textsOf(body)) {
       parser.feed(text)
       const arrived = ready.splice(0)
-      const end = arrived.indexOf(DONE)
+      const end = arrived.findIndex(isEnd)
       yield* end === -1 ? arrived : arrived.slice(0, end)
       if (end !== -1) return
     }
@@ -38,7 +41,7 @@ async function* textsOf(body: Readable): AsyncGenerator<string, void, undefined>
   if (last.endsWith('\r')) yield '\n'
 }
 
-/** The events again, with the one that was already taken. Ending it early ends the source. */
+/** The data again, with the first that was already taken. Ending it early ends the source. */
 export async function* withFirst(
   first: IteratorResult<string, void>,
   rest: AsyncGenerator<string, void, undefined>,

@@ -1,34 +1,33 @@
 import { request, type Dispatcher } from 'undici'
-import { failureOfReply, failureOfThrown } from './failures.ts'
+import { failureOfThrown } from './failures.ts'
 import { UpstreamFailure, type UpstreamSettings } from './upstream.ts'
+import type { Wire } from './wire.ts'
 
 const TIMEOUT_MS = 15_000
 /** Enough for an error's code. */
 const READ_LIMIT_BYTES = 64 * 1024
-const ANTHROPIC_VERSION = '2023-06-01'
 
 /** `GET /models`, which all providers have, needs a key and costs nothing. Errors: UpstreamFailure. */
-export async function probe(dispatcher: Dispatcher, upstream: UpstreamSettings, signal: AbortSignal): Promise<void> {
+export async function probe(
+  dispatcher: Dispatcher,
+  upstream: UpstreamSettings,
+  wire: Wire,
+  signal: AbortSignal,
+): Promise<void> {
   const late = AbortSignal.timeout(TIMEOUT_MS)
   try {
     const reply = await request(`${upstream.baseUrl}/models`, {
       dispatcher,
       signal: AbortSignal.any([signal, late]),
-      headers: keyHeaders(upstream),
+      headers: wire.keyHeaders(upstream),
     })
     const text = await firstText(reply)
-    if (reply.statusCode !== 200) throw failureOfReply(reply.statusCode, new Map(), text)
+    if (reply.statusCode !== 200) throw wire.failureOf(reply.statusCode, new Map(), text)
   } catch (error) {
     if (late.aborted && !signal.aborted) throw new UpstreamFailure('timeout', 'the upstream did not answer in time')
     throw failureOfThrown(error, signal)
   }
 }
-
-/** How the provider is told the key: OpenAI's way, or https://docs.anthropic.com/en/api/versioning. */
-const keyHeaders = ({ apiKey = '', wire }: UpstreamSettings): Record<string, string> =>
-  wire === 'anthropic'
-    ? { 'x-api-key': apiKey, 'anthropic-version': ANTHROPIC_VERSION }
-    : { authorization: `Bearer ${apiKey}` }
 
 async function firstText({ body }: Dispatcher.ResponseData): Promise<string> {
   const parts: Buffer[] = []

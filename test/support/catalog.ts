@@ -31,6 +31,7 @@ const MODELS: Entry[] = [
   entry('test/bare', { capabilities: ['chat', 'code', 'streaming'] }),
   entry('test/external', { routes: [{ upstream: 'openrouter', model: 'external' }] }),
   entry('test/byok', { byok: { provider: 'openai', model: 'byok-native' } }),
+  entry('test/claude', { byok: { provider: 'anthropic', model: 'claude-sonnet-4-6' } }),
   entry('test/unrouted', { routes: [{ upstream: 'nowhere', model: 'x' }] }),
   entry('test/embed', {
     capabilities: ['embeddings'],

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { createOutbound } from '../../../infra/outbound/outbound.ts'
-import { createUpstreamClient } from '../../../infra/upstreams/openai-client.ts'
+import { createUpstreamClient } from '../../../infra/upstreams/client.ts'
 import {
   UpstreamFailure,
   type UpstreamCall,

@@ -1,0 +1,127 @@
+import { isFields, type Fields } from '../json.ts'
+import { UpstreamFailure } from '../upstream.ts'
+import { failureOfError } from './failures.ts'
+import { encryptedDetail, textDetail } from './reasoning.ts'
+import { finishReasonOf, headOf, stringOf } from './reply.ts'
+import { laterUsage, usageOf } from './usage.ts'
+
+/** A stream's events as chunks of a chat completion. */
+export interface Translation {
+  /** The chunks that the event makes: none of a ping, nor of events yet unknown. Errors: UpstreamFailure of an error. */
+  add(event: Fields): Fields[]
+  /** The chunk with the usage. Errors: UpstreamFailure where the message is not whole. */
+  end(): Fields
+}
+
+/** A block that has begun: what its deltas are told as. */
+type Block = { kind: 'text' } | { kind: 'thinking'; index: number } | { kind: 'tool'; index: number; isEmpty: boolean }
+
+/** Source: https://platform.claude.com/docs/en/build-with-claude/streaming */
+export function createTranslation(): Translation {
+  let head: Fields = {}
+  let usage: Fields = {}
+  let isWhole = false
+  const content = createContent()
+  const chunk = (delta: Fields, finishReason: string | null = null): Fields => ({
+    ...head,
+    object: 'chat.completion.chunk',
+    choices: [{ index: 0, delta, finish_reason: finishReason }],
+  })
+
+  const handlers: Record<string, (event: Fields) => Fields[]> = {
+    message_start: ({ message }) => {
+      const start = isFields(message) ? message : {}
+      head = headOf(start)
+      usage = laterUsage(usage, start['usage'])
+      return [chunk({ role: 'assistant', content: '' })]
+    },
+    content_block_start: event => content.start(event).map(delta => chunk(delta)),
+    content_block_delta: event => content.delta(event).map(delta => chunk(delta)),
+    content_block_stop: event => content.stop(event).map(delta => chunk(delta)),
+    message_delta: event => {
+      usage = laterUsage(usage, event['usage'])
+      const reason = isFields(event['delta']) ? event['delta']['stop_reason'] : undefined
+      if (typeof reason !== 'string') return []
+      isWhole = true
+      return [chunk({}, finishReasonOf(reason))]
+    },
+    error: ({ error }) => {
+      throw failureOfError(error)
+    },
+  }
+  return {
+    add: event => {
+      const type = stringOf(event['type'])
+      return Object.hasOwn(handlers, type) ? (handlers[type]?.(event) ?? []) : []
+    },
+    end: () => {
+      if (!isWhole) throw new UpstreamFailure('unavailable', 'the stream ended without its reason')
+      return { ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(usage) ?? null }
+    },
+  }
+}
+
+type Deltas = (event: Fields) => Fields[]
+
+/** The message's blocks, told as deltas: each tool call and each piece of thinking has a number of its own kind. */
+function createContent(): { start: Deltas; delta: Deltas; stop: Deltas } {
+  const blocks = new Map<unknown, Block>()
+  let tools = 0
+  let thoughts = 0
+  const begin = (index: unknown, block: Block, ...deltas: Fields[]): Fields[] => {
+    blocks.set(index, block)
+    return deltas
+  }
+  return {
+    start: ({ index, content_block: started }) => {
+      const block = isFields(started) ? started : {}
+      switch (block['type']) {
+        case 'text':
+          return begin(index, { kind: 'text' }, ...textDeltas(block['text']))
+        case 'thinking':
+          return begin(index, { kind: 'thinking', index: thoughts++ })
+        case 'redacted_thinking':
+          return [{ reasoning_details: [encryptedDetail(thoughts++, stringOf(block['data']))] }]
+        case 'tool_use':
+          return begin(index, { kind: 'tool', index: tools, isEmpty: true }, toolDelta(tools++, block))
+        default:
+          return []
+      }
+    },
+    delta: ({ index, delta }) => {
+      const block = blocks.get(index)
+      return block === undefined || !isFields(delta) ? [] : deltasOf(block, delta)
+    },
+    // A tool without arguments sends none: OpenAI's clients parse them all the same.
+    stop: ({ index }) => {
+      const block = blocks.get(index)
+      return block?.kind === 'tool' && block.isEmpty ? [argumentsDelta(block.index, '{}')] : []
+    },
+  }
+}
+
+function deltasOf(block: Block, { type, ...delta }: Fields): Fields[] {
+  if (block.kind === 'text') return type === 'text_delta' ? textDeltas(delta['text']) : []
+  if (block.kind === 'thinking') return thinkingDeltas(block.index, delta)
+  const json = type === 'input_json_delta' ? stringOf(delta['partial_json']) : ''
+  if (json === '') return []
+  block.isEmpty = false
+  return [argumentsDelta(block.index, json)]
+}
+
+const textDeltas = (text: unknown): Fields[] => (stringOf(text) === '' ? [] : [{ content: text }])
+
+function thinkingDeltas(index: number, { thinking, signature }: Fields): Fields[] {
+  if (typeof thinking === 'string' && thinking !== '') {
+    return [{ reasoning: thinking, reasoning_details: [textDetail(index, { text: thinking })] }]
+  }
+  return typeof signature === 'string' ? [{ reasoning_details: [textDetail(index, { signature })] }] : []
+}
+
+const toolDelta = (index: number, { id, name }: Fields): Fields => ({
+  tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }],
+})
+
+const argumentsDelta = (index: number, text: string): Fields => ({
+  tool_calls: [{ index, function: { arguments: text } }],
+})
