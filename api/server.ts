@@ -41,6 +41,7 @@ import { modelRoutes } from './models.ts'
 import { projectRoutes } from './projects.ts'
 import { responseRoutes } from './responses.ts'
 import { systemRoutes } from './system.ts'
+import { toolBatchRoutes } from './tool-batches.ts'
 import { turnRoutes } from './turns.ts'
 import { usageRoutes } from './usage.ts'
 
@@ -54,6 +55,7 @@ const FEATURES = [
   ...fileRoutes,
   ...batchRoutes,
   ...turnRoutes,
+  ...toolBatchRoutes,
   ...usageRoutes,
   ...historyRoutes,
   ...meterRoutes,

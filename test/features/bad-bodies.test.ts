@@ -30,6 +30,7 @@ const LIMIT_BYTES: Record<string, number> = {
   'POST /agent-turns': 32 * MIB,
   'POST /embeddings': 32 * MIB,
   'POST /images/generations': 128 * MIB,
+  'POST /agent-tool-batches/plan': 8 * MIB,
   'POST /estimate': 32 * MIB,
   'POST /responses': 32 * MIB,
   'POST /responses/input_tokens': 32 * MIB,

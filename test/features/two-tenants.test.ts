@@ -91,6 +91,7 @@ const WITHOUT_THINGS = [
   'POST /images/generations',
   'POST /model-recommendations',
   'POST /agent-turns',
+  'POST /agent-tool-batches/plan',
   'POST /files',
   'POST /account/provider-credentials',
 ]
