@@ -24,6 +24,8 @@ const wordsOf = (name: string): string[] =>
 
 /** Shells and whatever is not known may write: they are run one by one. */
 export function accessOf(name: string): ToolAccess {
+  // What a server behind a tool does, its name does not tell.
+  if (isMcpTool(name)) return 'unknown'
   const words = wordsOf(name)
   const [first] = words
   const writes = words.some(word => WRITES.has(word))

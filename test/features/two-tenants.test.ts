@@ -10,7 +10,7 @@ import { KEEP_ALL } from '../support/policies.ts'
 import { rowCounts } from '../support/row-counts.ts'
 import { servedDocument, type ServedOperation } from '../support/served-document.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
-import { startTurn } from '../support/turns.ts'
+import { allTurnEvents, startTurn } from '../support/turns.ts'
 
 const db = testDatabase()
 const document = await servedDocument()
@@ -40,8 +40,9 @@ const MAKERS: Record<string, (tenant: Tenant) => Promise<Thing>> = {
     const { id } = (await api.post('/responses', { model: 'test/plain', input: 'hello' })).body
     return { id, unknown: `resp_${NOUGHTS}`, seenAt: `/responses/${id}` }
   },
-  '/agent-turns/{request_id}': async ({ api }) => {
+  '/agent-turns/{request_id}': async ({ api, secret }) => {
     const id = await startTurn(api, { reply: 'hello' })
+    await allTurnEvents(secret, id)
     return { id, unknown: `turn_${NOUGHTS}`, seenAt: `/agent-turns/${id}` }
   },
   '/request-history/{request_id}': async ({ api }) => {
