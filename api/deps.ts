@@ -13,7 +13,7 @@ import type { UpstreamProbe } from '../infra/upstreams/upstream.ts'
 
 /** What the API's handlers work with; a service takes the part it uses. */
 export interface ApiDeps extends ChatDeps {
-  config: Pick<Config, 'publicUrl'>
+  config: Pick<Config, 'publicUrl' | 'signingKey'>
   db: Database
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore

@@ -9,7 +9,7 @@ import {
 } from '../domain/files/file.schema.ts'
 import { deleteFile, getFile, listFiles, readFile, uploadFile } from '../domain/files/file.service.ts'
 import { readUpload } from './http/multipart.ts'
-import { parseRange } from './http/range.ts'
+import { parseRange, rangeReply } from './http/range.ts'
 import { binaryRoute, route } from './http/route.ts'
 
 const NOT_FOUND = { 404: 'There is no such file' }
@@ -88,19 +88,10 @@ export const fileRoutes = [
         size => parseRange(header('range'), size),
         signal,
       )
-      const length = range?.end === undefined ? file.bytes : range.end - range.start + 1
-      return {
-        status: range === undefined ? 200 : 206,
-        contentType: 'application/octet-stream',
-        headers: {
-          'accept-ranges': 'bytes',
-          'content-length': String(length),
-          etag: `"${file.sha256}"`,
-          'content-disposition': `attachment; filename*=UTF-8''${extendedValue(file.filename ?? file.id)}`,
-          ...(range === undefined ? {} : { 'content-range': `bytes ${range.start}-${range.end ?? ''}/${file.bytes}` }),
-        },
-        body: reading.body,
-      }
+      const of = { sizeBytes: file.bytes, contentType: 'application/octet-stream', etag: file.sha256 }
+      return rangeReply(of, reading.body, range, {
+        'content-disposition': `attachment; filename*=UTF-8''${extendedValue(file.filename ?? file.id)}`,
+      })
     },
   }),
 ]

@@ -44,6 +44,7 @@ import { systemRoutes } from './system.ts'
 import { toolBatchRoutes } from './tool-batches.ts'
 import { turnRoutes } from './turns.ts'
 import { usageRoutes } from './usage.ts'
+import { videoRoutes } from './videos.ts'
 
 const FEATURES = [
   ...modelRoutes,
@@ -51,6 +52,7 @@ const FEATURES = [
   ...embeddingsRoutes,
   ...estimateRoutes,
   ...imageRoutes,
+  ...videoRoutes,
   ...responseRoutes,
   ...fileRoutes,
   ...batchRoutes,

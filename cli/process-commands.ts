@@ -34,8 +34,8 @@ const apiCommand = () =>
 const workerCommand = () =>
   new Command('worker')
     .description('Run a worker process until SIGTERM or SIGINT.')
-    .argument('<role>', 'control: workflows, relay and reconciler; model: calls to models')
-    .addHelpText('after', examples('ipop worker control', 'ipop worker model'))
+    .argument('<role>', 'control: workflows, relay and reconciler; model: calls to models; media: long provider jobs')
+    .addHelpText('after', examples('ipop worker control', 'ipop worker model', 'ipop worker media'))
     .action(async (role: string) => (await import('./processes.ts')).runWorkerOf(role, process.env))
 
 const sandboxCommand = () =>

@@ -33,8 +33,10 @@ async function startWorkerOf(role: string, config: Config, log: Log) {
       return (await import('../workers/control.ts')).startControlWorker(config, log)
     case 'model':
       return (await import('../workers/model.ts')).startModelWorker(config, log)
+    case 'media':
+      return (await import('../workers/media.ts')).startMediaWorker(config, log)
     default:
-      throw new ConfigError(`There is no worker "${role}": it is control or model.`)
+      throw new ConfigError(`There is no worker "${role}": it is control, model or media.`)
   }
 }
 

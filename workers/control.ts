@@ -1,10 +1,12 @@
 import { createBatchActivities } from '../activities/batches.ts'
 import { createRetentionActivities } from '../activities/retention.ts'
+import { createVideoActivities } from '../activities/videos.ts'
 import { createTurnActivities } from '../activities/turns.ts'
 import { sweepEvents } from '../domain/event-log/retention.ts'
 import { sweepResponses } from '../domain/responses/abandoned.ts'
 import { endLostTurn } from '../domain/turns/turn-end.ts'
 import { sweepReplies } from '../domain/chat/reply-cache.ts'
+import { endLostVideo, sweepVideos } from '../domain/videos/video-end.ts'
 import { endLostBatch } from '../domain/batches/batch-end.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
 import { startReconciler } from '../domain/jobs/reconciler.ts'
@@ -32,7 +34,12 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
   const worker = await runWorker(config, native, {
     taskQueue: 'control',
     ...workflowCode(),
-    activities: { ...createBatchActivities(deps), ...createTurnActivities(deps), ...createRetentionActivities(deps) },
+    activities: {
+      ...createBatchActivities(deps),
+      ...createTurnActivities(deps),
+      ...createRetentionActivities(deps),
+      ...createVideoActivities(deps),
+    },
     maxConcurrentActivityTaskExecutions: 16,
   })
   await ensureSchedules(client, config.temporal.namespace)
@@ -44,6 +51,7 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
       endLostJob: {
         batch: (run, loss) => endLostBatch(deps, run, loss),
         turn: (run, loss) => endLostTurn(deps, run, loss),
+        video: (run, loss) => endLostVideo(deps, run, loss),
       },
     }),
     startMaintenance({
@@ -54,6 +62,7 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
         () => sweepReplies(deps),
         () => sweepEvents(deps.db),
         () => sweepResponses(deps.db),
+        () => sweepVideos(deps),
       ],
     }),
   ]

@@ -1,5 +1,7 @@
+import type { Readable } from 'node:stream'
 import { DomainError } from '../../domain/errors.ts'
 import type { ByteRange } from '../../infra/objects/store.ts'
+import type { BinaryReply } from './route.ts'
 
 /**
  * The range of a Range header (RFC 9110 section 14.2) in an object of that size. Undefined where the whole is meant:
@@ -11,6 +13,28 @@ export function parseRange(header: string | undefined, sizeBytes: number): Requi
   if (range === undefined) return undefined
   if (range.start < sizeBytes && range.start <= range.end) return range
   throw new RangeNotSatisfiable(sizeBytes)
+}
+
+/** Bytes that can be asked for in part: 200 with the whole, 206 with a range. */
+export function rangeReply(
+  of: { sizeBytes: number; contentType: string; etag: string },
+  body: Readable,
+  range: ByteRange | undefined,
+  headers: Record<string, string> = {},
+): BinaryReply {
+  const end = range?.end ?? of.sizeBytes - 1
+  return {
+    status: range === undefined ? 200 : 206,
+    contentType: of.contentType,
+    headers: {
+      'accept-ranges': 'bytes',
+      'content-length': String(range === undefined ? of.sizeBytes : end - range.start + 1),
+      etag: `"${of.etag.replaceAll('"', '')}"`,
+      ...(range === undefined ? {} : { 'content-range': `bytes ${range.start}-${end}/${of.sizeBytes}` }),
+      ...headers,
+    },
+    body,
+  }
 }
 
 /** `bytes=-500`: the last 500. */

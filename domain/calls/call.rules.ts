@@ -2,7 +2,7 @@ import type { KeptContent } from '../capture/capture.rules.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 
-export const CALL_SURFACES = ['chat', 'batch', 'embeddings', 'responses', 'images', 'replay', 'turn'] as const
+export const CALL_SURFACES = ['chat', 'batch', 'embeddings', 'responses', 'images', 'videos', 'replay', 'turn'] as const
 /** Through which operation a call came. */
 export type CallSurface = (typeof CALL_SURFACES)[number]
 

@@ -207,6 +207,7 @@ export const CatalogEntry = Type.Object(
         'reasoning',
         'embeddings',
         'images',
+        'videos',
       ]),
     ),
     max_input_tokens: Type.Integer({ minimum: 1 }),
@@ -223,6 +224,8 @@ export const CatalogEntry = Type.Object(
       output: Type.Number({ minimum: 0 }),
       /** USD an image: what a call must have, and what is charged where the provider does not tell its cost. */
       image: Type.Optional(Type.Number({ minimum: 0 })),
+      /** USD a second of video: what is held, and charged where the provider does not tell its cost. */
+      video_second: Type.Optional(Type.Number({ minimum: 0 })),
       effective_date: Type.Optional(Type.String()),
     }),
     price_note: Type.Optional(Type.String()),

@@ -1,4 +1,4 @@
-export type JobKind = 'batch' | 'turn'
+export type JobKind = 'batch' | 'turn' | 'video'
 
 /** One run of a job's workflow. A retry or a restart is the next run: its writes supersede the earlier ones'. */
 export interface JobRun {

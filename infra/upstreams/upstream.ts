@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+
 /** A server that serves models. */
 export interface UpstreamSettings {
   id: string
@@ -19,7 +21,7 @@ export interface UpstreamSettings {
   userSupplied?: boolean
 }
 
-export type UpstreamPath = '/chat/completions' | '/embeddings'
+export type UpstreamPath = '/chat/completions' | '/embeddings' | '/videos'
 
 export interface UpstreamCall {
   path: UpstreamPath
@@ -76,10 +78,26 @@ export class UpstreamFailure extends Error {
   }
 }
 
+/** Something at an upstream that is only read. */
+export interface UpstreamGet {
+  path: string
+  signal: AbortSignal
+}
+
+export interface UpstreamBytes {
+  body: Readable
+  /** Empty where the upstream does not say. */
+  contentType: string
+}
+
 /** Sends calls to upstreams. */
 export interface UpstreamClient {
   /** Errors: UpstreamFailure. */
   json(upstream: UpstreamSettings, call: UpstreamCall): Promise<UpstreamJson>
+  /** A JSON object as it is, whatever it tells of. Errors: UpstreamFailure. */
+  get(upstream: UpstreamSettings, get: UpstreamGet): Promise<Record<string, unknown>>
+  /** Bytes as they come; their stream fails where it breaks off. Errors: UpstreamFailure. */
+  download(upstream: UpstreamSettings, get: UpstreamGet): Promise<UpstreamBytes>
   /** Resolves at the first event. Errors: UpstreamFailure. */
   events(upstream: UpstreamSettings, call: UpstreamCall): Promise<UpstreamEvents>
   close(): Promise<void>

@@ -31,6 +31,7 @@ const LIMIT_BYTES: Record<string, number> = {
   'POST /embeddings': 32 * MIB,
   'POST /images/generations': 128 * MIB,
   'POST /agent-tool-batches/plan': 8 * MIB,
+  'POST /videos': 64 * MIB,
   'POST /estimate': 32 * MIB,
   'POST /responses': 32 * MIB,
   'POST /responses/input_tokens': 32 * MIB,
@@ -97,6 +98,8 @@ describe.each(withBody)('%s', (name, operation) => {
     truncation: ['never', 5, true],
     size: ['', 'big', '0x0', '-1x1', '1024', '1e3x1', '99999x1'],
     quality: ['', 'best'],
+    frame_images: [[{}], [5]],
+    input_references: [[{}], [5]],
     image_url: ['', 'x', 'file:///etc/passwd', 'https://127.0.0.1'],
     redaction_rule_id: [5, '', 'no such rule', []],
     endpoint: ['/v1/embeddings/../chat', 'chat_completions\u0000'],
@@ -107,7 +110,9 @@ describe.each(withBody)('%s', (name, operation) => {
   test.each(properties)('names the field `%s`', async (field, property) => {
     await target(operation, async ({ send, sound }) => {
       // A field that takes anything by its schema is one of those that are checked beyond it.
-      const values = [...badValues(property), ...(refusedBeyond[field] ?? [])]
+      const isSigned = field === 'seed'
+      const own = badValues(property).filter(value => !(isSigned && Number.isInteger(value)))
+      const values = [...own, ...(refusedBeyond[field] ?? [])]
       expect(values.length).toBeGreaterThan(2)
       for (const value of values) {
         const reply = await send(JSON.stringify({ ...sound, [field]: value }))
@@ -196,7 +201,7 @@ describe.each(withBody)('%s', (name, operation) => {
     const body = schema['additionalProperties'] === false ? JSON.stringify(sound) : odd
     const path = await pathOf(operation, tenant)
     const reply = await tenant.api.send(operation.method, path, { headers: { 'content-type': JSON_TYPE }, body })
-    expect(reply.status).toBe(200)
+    expect([200, 202]).toContain(reply.status)
     expect(reply.headers.get('content-type')).toContain(JSON_TYPE)
   })
 })

@@ -27,7 +27,11 @@ function reconcile(workflows: WorkflowClient): { loop: Loop; ended: (JobRun & { 
     ended.push({ ...run, loss })
     await inTransaction(bench.db, tx => endJob(tx, run, loss))
   }
-  const loop = startReconciler({ ...bench, workflows, endLostJob: { batch: endLostJob, turn: endLostJob } })
+  const loop = startReconciler({
+    ...bench,
+    workflows,
+    endLostJob: { batch: endLostJob, turn: endLostJob, video: endLostJob },
+  })
   loops.push(loop)
   return { loop, ended }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { chatRow } from '../support/batches.ts'
+import { chatRow, untilBatch } from '../support/batches.ts'
 import { chatOf, CHAT } from '../support/chats.ts'
 import type { ApiReply } from '../support/client.ts'
 import { newCredential } from '../support/credentials.ts'
@@ -34,6 +34,7 @@ const MAKERS: Record<string, (tenant: Tenant) => Promise<Thing>> = {
   '/batches/{batch_id}': async ({ api }) => {
     const fileId = await api.upload([chatRow('a', fakePrompt({ hang: true }))])
     const { id } = (await api.post('/batches', { input_file_id: fileId })).body
+    await untilBatch(api, id, batch => batch.status === 'in_progress')
     return { id, unknown: `batch_${NOUGHTS}`, seenAt: `/batches/${id}` }
   },
   '/responses/{response_id}': async ({ api }) => {
@@ -49,6 +50,11 @@ const MAKERS: Record<string, (tenant: Tenant) => Promise<Thing>> = {
     const { headers } = await api.post(CHAT, chatOf({ reply: 'hello' }))
     const id = headers.get('x-request-id') ?? ''
     return { id, unknown: '00000000-0000-7000-8000-000000000000', seenAt: `/request-history/${id}` }
+  },
+  '/videos/{job_id}': async ({ api }) => {
+    const prompt = fakePrompt({ video: { polls: [{ status: 'in_progress' }] } })
+    const { id } = (await api.post('/videos', { model: 'test/film', prompt })).body
+    return { id, unknown: `video_${NOUGHTS}`, seenAt: `/videos/${id}` }
   },
   '/account/provider-credentials/{credential_id}': async ({ api }) => {
     const { id } = await newCredential(api)
@@ -94,6 +100,7 @@ const WITHOUT_THINGS = [
   'POST /agent-turns',
   'POST /agent-tool-batches/plan',
   'POST /files',
+  'POST /videos',
   'POST /account/provider-credentials',
 ]
 

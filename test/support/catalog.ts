@@ -50,6 +50,11 @@ const MODELS: Entry[] = [
     output_modalities: ['image'],
     price: { input: 0, cached_input: 0, output: 0, image: 0.1 },
   }),
+  entry('test/film', {
+    capabilities: ['videos'],
+    max_output_tokens: 0,
+    price: { input: 0, cached_input: 0, output: 0, video_second: 0.1 },
+  }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
   ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing', 'away'].map(name => entry(`test/${name}`)),
 ]

@@ -11,6 +11,7 @@ const TABLES = [
   'provider_credentials',
   'agent_turns',
   'responses',
+  'videos',
   'request_feedback',
 ]
 

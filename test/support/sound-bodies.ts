@@ -16,6 +16,7 @@ export const SOUND_BODIES: Record<string, (fileId: string) => Record<string, unk
   'POST /responses/input_tokens': () => ({ model: 'test/plain', input: 'hello' }),
   'POST /images/generations': () => ({ model: 'test/draw', prompt: DRAWING }),
   'POST /agent-tool-batches/plan': () => ({ schema_version: 1, tool_calls: [] }),
+  'POST /videos': () => ({ model: 'test/film', prompt: fakePrompt({ video: { polls: [{ status: 'failed' }] } }) }),
   'POST /estimate': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /model-recommendations': () => ({ task: 'refactor' }),
   'POST /batches': fileId => ({ input_file_id: fileId }),

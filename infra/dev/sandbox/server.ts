@@ -5,6 +5,7 @@ import { answerChat, type Speed } from './chat.ts'
 import { embeddingsReply } from './embeddings.ts'
 import { OpenAiError } from './openai-error.ts'
 import { Pace } from './pace.ts'
+import { startVideo, videoContent, videoStatus } from './videos.ts'
 
 export interface SandboxOptions {
   host: string
@@ -28,8 +29,8 @@ const CLOSE_GRACE_MS = 3000
 const LISTED = ['sandbox', 'sandbox-embedding']
 
 /**
- * A stand-in for a model upstream on OpenAI's wire format as OpenRouter speaks it: chat (plain and streamed),
- * embeddings, models. It calls no model, says so in its text and in `x-ipop-sandbox: true`, takes any key, and
+ * A stand-in for a model upstream on OpenAI's wire format as OpenRouter speaks it: chat (plain and streamed, also
+ * of pictures), embeddings, videos, models. It calls no model, says so in its text and in `x-ipop-sandbox: true`, takes any key, and
  * answers the same to the same request. Errors: the listen error, as for a port in use.
  */
 export async function runSandbox(options: SandboxOptions): Promise<RunningSandbox> {
@@ -90,9 +91,22 @@ async function route(
       return sendJson(response, 200, embeddingsReply(await bodyOf(request)))
     case 'GET /v1/models':
       return sendJson(response, 200, { object: 'list', data: (options.modelIds ?? LISTED).map(modelOf) })
+    case 'POST /v1/videos':
+      return sendJson(response, 202, startVideo(await bodyOf(request)))
     default:
+      if (request.method === 'GET' && path.startsWith(VIDEOS)) return sendVideo(path.slice(VIDEOS.length), response)
       throw new OpenAiError(404, `Unknown request URL: ${request.method} ${path}.`, { code: 'unknown_url' })
   }
+}
+
+const VIDEOS = '/v1/videos/'
+
+function sendVideo(path: string, response: ServerResponse): void {
+  const [id = '', content] = path.split('/')
+  if (content === undefined) return sendJson(response, 200, videoStatus(id))
+  const clip = videoContent(id)
+  response.writeHead(200, { 'content-type': 'video/mp4', 'content-length': clip.length })
+  response.end(clip)
 }
 
 function speedOf({ wordDelayMs = 10, replyDelayMs }: SandboxOptions): Speed {

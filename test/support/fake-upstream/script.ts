@@ -53,10 +53,20 @@ export interface FakeScript {
   extra?: Record<string, unknown>
   extraMessage?: Record<string, unknown>
   headers?: Record<string, string>
+  video?: FakeVideo
+}
+
+/** What becomes of a video job. */
+export interface FakeVideo {
+  /** Replies of GET /videos/{id}, one after another; the last stays. `{"status": 404}` is no reply of a job but the status. */
+  polls: Record<string, unknown>[]
+  /** What lies at its content; a short MP4's beginning unless told. */
+  content?: { status?: number; contentType?: string; bytes?: number }
 }
 
 export interface UpstreamBody {
   model?: string
+  prompt?: string
   messages?: { role?: string; content?: unknown }[]
   input?: unknown
   stream?: boolean
@@ -67,6 +77,7 @@ export interface UpstreamBody {
 
 /** The text that carries the script: the last user message's, or the first input's. */
 export function promptOf(body: UpstreamBody): string {
+  if (body.prompt !== undefined) return body.prompt
   if (body.messages === undefined) return textOf([body.input].flat()[0])
   return textOf(body.messages.findLast(message => message.role === 'user')?.content)
 }

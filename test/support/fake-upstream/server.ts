@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { ALL, CallRecords, type FakeCall } from './calls.ts'
 import { play } from './play.ts'
+import { FakeVideos } from './videos.ts'
 import { promptOf, scriptOf, type FakeScript, type UpstreamBody } from './script.ts'
 
 export interface RunningFakeUpstream {
@@ -13,6 +14,7 @@ export interface RunningFakeUpstream {
 
 interface State {
   records: CallRecords
+  videos: FakeVideos
   defaultDelayMs: number
 }
 
@@ -22,7 +24,7 @@ interface State {
  * any process can look: GET /__calls/<id or group>, GET /__stats, POST /__defaults.
  */
 export async function startFakeUpstream(): Promise<RunningFakeUpstream> {
-  const state: State = { records: new CallRecords(), defaultDelayMs: 0 }
+  const state: State = { records: new CallRecords(), videos: new FakeVideos(), defaultDelayMs: 0 }
   const server = createServer((request, response) => void answer(state, request, response))
   server.keepAliveTimeout = 600_000
   server.listen(0, '127.0.0.1')
@@ -50,15 +52,23 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   }
 }
 
+const TAKEN = ['/v1/chat/completions', '/v1/embeddings', '/v1/videos']
+
+const isFailing = ({ status, failTimes = Infinity }: FakeScript, earlierCalls: number): boolean =>
+  status !== undefined && earlierCalls < failTimes
+
 async function upstream(state: State, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (path === '/v1/models') return send(response, 200, { object: 'list', data: [{ id: 'fake', object: 'model' }] })
-  if (path !== '/v1/chat/completions' && path !== '/v1/embeddings')
-    return send(response, 404, { error: { message: path } })
+  if (path.startsWith('/v1/videos/')) return state.videos.answer(path, response)
+  if (!TAKEN.includes(path)) return send(response, 404, { error: { message: path } })
   const body = JSON.parse(await textOf(request)) as FakeCall['body']
   const prompt = promptOf(body)
   const script = scriptOf(prompt)
   const earlierCalls = script.id === undefined ? 0 : state.records.calls(script.id).length
   const gone = record(state.records, script, request, response, body)
+  if (script.video !== undefined && !isFailing(script, earlierCalls)) {
+    return send(response, 202, state.videos.start(script.video))
+  }
   await play({ body, prompt, script, earlierCalls, response, gone }, state.defaultDelayMs)
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { loadCatalog } from '../../../domain/catalog/catalog.ts'
 import { LAUNCH_MODEL_IDS, type CatalogEntry } from '../../../domain/catalog/catalog.schema.ts'
 import { DEFAULT_IMAGE_MODEL } from '../../../domain/images/image.schema.ts'
+import { DEFAULT_VIDEO_MODEL } from '../../../domain/videos/video.schema.ts'
 import { ConfigError } from '../../../infra/config.ts'
 import { catalogConfig, launchCatalog, launchModel, openRouter } from '../fixtures.ts'
 
@@ -133,10 +134,12 @@ describe('the launch catalog has the facts of the price table', () => {
     expect(entry.capabilities).toEqual(expect.arrayContaining(['chat', 'streaming']))
   })
 
-  test('holds the 21 launch ids, the embedding id and the image id, and nothing else', () => {
+  test('holds the 21 launch ids, the ids for embeddings, images and videos, and nothing else', () => {
     const ids = launchCatalog().entries.map(({ id }) => id)
-    expect(ids).toHaveLength(23)
-    expect(new Set(ids)).toEqual(new Set([...LAUNCH_MODEL_IDS, 'terminaili/embed-balanced', DEFAULT_IMAGE_MODEL]))
+    expect(ids).toHaveLength(24)
+    expect(new Set(ids)).toEqual(
+      new Set([...LAUNCH_MODEL_IDS, 'terminaili/embed-balanced', DEFAULT_IMAGE_MODEL, DEFAULT_VIDEO_MODEL]),
+    )
     expect(LAUNCH_MODEL_IDS).toHaveLength(21)
   })
 
@@ -220,7 +223,7 @@ describe('CATALOG_FILE', () => {
       { id: 'gpu', external: false, baseUrl: 'http://gpu.test/v1', apiKey: 'secret', model: 'local' },
       { id: 'openrouter', external: true, promptCaching: true, ...openRouter, model: 'vendor/local' },
     ])
-    expect(catalog.entries).toHaveLength(24)
+    expect(catalog.entries).toHaveLength(25)
   })
 
   test('leaves out routes over what is not configured', () => {
@@ -239,7 +242,7 @@ describe('CATALOG_FILE', () => {
   test('replaces a model whole', () => {
     const catalog = loadCatalog(withFile({ models: [{ ...ownModel, id: 'grok-4.3' }] }))
     expect(catalog.find('grok-4.3')).toEqual({ ...ownModel, id: 'grok-4.3' })
-    expect(catalog.entries).toHaveLength(23)
+    expect(catalog.entries).toHaveLength(24)
   })
 
   test('its default is the only one', () => {

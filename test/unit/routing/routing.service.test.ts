@@ -34,9 +34,10 @@ function routing(routes: Route[], answers: Record<string, Answer>) {
     if (outcome !== 'fine') throw outcome
     return { json: { from: id }, events: (async function* () {})(), headers: new Map<string, string>() }
   }
+  const unasked = () => Promise.reject(new Error('nothing is read here'))
   const deps: RoutingDeps = {
     catalog: { ...launchCatalog(), routesOf: () => routes },
-    upstreams: { json: answer, events: answer, close: () => Promise.resolve() },
+    upstreams: { json: answer, events: answer, get: unasked, download: unasked, close: () => Promise.resolve() },
     ...newRouteExperience(),
     ownRoutes: () => Promise.resolve([]),
     credentialUse: {

@@ -1,0 +1,170 @@
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { Metrics } from '../../infra/metrics.ts'
+import type { ObjectStore } from '../../infra/objects/store.ts'
+import { UpstreamFailure, type UpstreamSettings } from '../../infra/upstreams/upstream.ts'
+import { requireKnownModel } from '../catalog/model-access.rules.ts'
+import { DomainError } from '../errors.ts'
+import { uuidOf } from '../ids.ts'
+import type { JobContext } from '../jobs/job-context.ts'
+import { touchJob } from '../jobs/jobs.service.ts'
+import { JobSuperseded } from '../jobs/superseded.ts'
+import { callPolicyOf } from '../routing/call-policy.rules.ts'
+import { planRoutes } from '../routing/route-plan.ts'
+import { callForJson, type RoutingDeps } from '../routing/routing.service.ts'
+import { endVideo } from './video-end.ts'
+import { isEnded, jobHandle, providerState, reportedCost, type VideoStep } from './video.rules.ts'
+import {
+  countMissedPoll,
+  selectVideoById,
+  setContent,
+  setProvider,
+  type ProviderJob,
+  type VideoRow,
+} from './video.sql.ts'
+
+export interface VideoRunDeps extends RoutingDeps {
+  db: Database
+  objects: ObjectStore
+  metrics: Metrics
+}
+
+/** Polls in a row at which a provider may not know its own job: it may be slow to tell all of its servers. */
+const MOST_MISSED_POLLS = 3
+const CONTENT_TYPES = /^video\/[\w.+-]{1,60}$/
+const TOUCH_EVERY_MS = 10_000
+
+/**
+ * Asks the provider for the video, and stores its handle before anything else is done. Where it was stored, nothing.
+ * A crash between the two may leave a job at the provider that nobody reads: providers take no idempotency key.
+ */
+export async function submitVideo(deps: VideoRunDeps, job: JobContext, videoId: string): Promise<VideoStep> {
+  const video = await openVideo(deps, job, videoId)
+  if (video === undefined) return 'ended'
+  if (video.provider !== null) return 'go_on'
+  try {
+    const provider = await submitted(deps, job, video)
+    await inTransaction(deps.db, async tx => {
+      if (!(await touchJob(tx, job.run))) throw new JobSuperseded()
+      await setProvider(tx, videoId, provider)
+    })
+    return 'go_on'
+  } catch (error) {
+    if (!(error instanceof DomainError) || error.retryable) throw error
+    return endedBy(deps, job, video, error.message)
+  }
+}
+
+async function submitted(deps: VideoRunDeps, { signal }: JobContext, video: VideoRow): Promise<ProviderJob> {
+  const owner = { userId: video.user_id, projectId: video.project_id }
+  const model = requireKnownModel(deps.catalog, video.model)
+  const policy = callPolicyOf(video.metadata ?? undefined, video.key_rules)
+  const routes = await planRoutes(deps, { owner, model, policy })
+  const requestId = uuidOf(video.id)
+  const body = video.request ?? {}
+  const call = { requestId, owner, model, policy, routes, path: '/videos' as const, body, signal }
+  const { json, route } = await callForJson(deps, call)
+  const handle = jobHandle(json)
+  if (handle === undefined) throw failure('The provider took the job and gave no handle of it.')
+  return {
+    upstream: route.upstream.id,
+    model: route.model,
+    job_id: handle.jobId,
+    generation_id: handle.generationId ?? null,
+  }
+}
+
+const failure = (message: string): DomainError =>
+  new DomainError(502, 'service_unavailable', message, { type: 'upstream_error', retryable: false })
+
+/** Looks once how far the provider is. Errors: what another look may mend. */
+export async function pollVideo(deps: VideoRunDeps, job: JobContext, videoId: string): Promise<VideoStep | 'running'> {
+  const video = await openVideo(deps, job, videoId)
+  if (video === undefined) return 'ended'
+  const reply = await lookedUp(deps, job, video)
+  if (reply === undefined) {
+    const missed = await countMissedPoll(deps.db, videoId, true)
+    if (missed < MOST_MISSED_POLLS) return 'running'
+    return endedBy(deps, job, video, 'The provider no longer knows the job.')
+  }
+  if (video.polls_missed > 0) await countMissedPoll(deps.db, videoId, false)
+  const state = providerState(reply)
+  if (state.kind === 'running') return 'running'
+  if (state.kind === 'over') {
+    await endVideo(deps, job.run, videoId, state.ending, state.error)
+    return 'ended'
+  }
+  if (state.hasContent) return 'go_on'
+  return endedBy(deps, job, video, 'The provider completed the job without a video.')
+}
+
+/** The provider's word on the job; undefined where it does not know it. */
+async function lookedUp(
+  deps: VideoRunDeps,
+  { signal }: JobContext,
+  video: VideoRow,
+): Promise<Record<string, unknown> | undefined> {
+  const { upstream, path } = placeOf(deps, video)
+  try {
+    return await deps.upstreams.get(upstream, { path, signal })
+  } catch (error) {
+    if (error instanceof UpstreamFailure && error.status === 404) return undefined
+    throw error
+  }
+}
+
+function placeOf(deps: VideoRunDeps, { provider }: VideoRow): { upstream: UpstreamSettings; path: string } {
+  if (provider === null) throw new Error('a video was looked up before it was submitted')
+  const upstream = deps.catalog.upstreams.find(({ id }) => id === provider.upstream)
+  if (upstream === undefined) throw failure(`The upstream ${provider.upstream} is no longer configured.`)
+  return { upstream, path: `/videos/${encodeURIComponent(provider.job_id)}` }
+}
+
+const objectKeyOf = (videoId: string): string => `videos/${videoId}`
+
+/** Copies the video into our own store, with what the provider says it costs; then the job can end. */
+export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: string): Promise<VideoStep> {
+  const video = await openVideo(deps, job, videoId)
+  if (video === undefined) return 'ended'
+  const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
+  try {
+    const reply = await lookedUp(deps, job, video)
+    const cost = reportedCost(reply ?? {}) ?? video.held_nanos
+    await setContent(deps.db, videoId, await copied(deps, job, video), cost)
+    await endVideo(deps, job.run, videoId, 'completed', null)
+    return 'ended'
+  } catch (error) {
+    if (error instanceof UpstreamFailure && error.status === 404) {
+      return await endedBy(deps, job, video, 'The provider completed the job and no longer has the video.')
+    }
+    if (error instanceof DomainError && !error.retryable) return await endedBy(deps, job, video, error.message)
+    throw error
+  } finally {
+    clearInterval(touching)
+  }
+}
+
+async function copied(deps: VideoRunDeps, { signal }: JobContext, video: VideoRow) {
+  const { upstream, path } = placeOf(deps, video)
+  const { body, contentType } = await deps.upstreams.download(upstream, { path: `${path}/content?index=0`, signal })
+  const [type = ''] = contentType.toLowerCase().split(';')
+  if (!CONTENT_TYPES.test(type.trim())) {
+    body.destroy()
+    throw failure('The provider completed the job with something that is no video.')
+  }
+  const object = await deps.objects.put(objectKeyOf(video.id), body, { contentType: type.trim(), signal })
+  return { key: object.key, size_bytes: object.sizeBytes, etag: object.etag, content_type: object.contentType }
+}
+
+async function endedBy(deps: VideoRunDeps, { run }: JobContext, video: VideoRow, error: string): Promise<VideoStep> {
+  await endVideo(deps, run, video.id, 'failed', error)
+  return 'ended'
+}
+
+/** Undefined where it has ended. Errors: JobSuperseded. */
+async function openVideo(deps: VideoRunDeps, { run }: JobContext, videoId: string): Promise<VideoRow | undefined> {
+  const isOurs = await touchJob(deps.db, run)
+  const video = await selectVideoById(deps.db, videoId)
+  if (video === undefined || isEnded(video.status)) return undefined
+  if (!isOurs) throw new JobSuperseded()
+  return video
+}

@@ -1,0 +1,100 @@
+import { badRequest } from '../errors.ts'
+import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
+import type { VideoGenerationRequest, VideoStatus } from './video.schema.ts'
+
+type Fields = Record<string, unknown>
+
+export type VideoEnding = 'completed' | 'failed' | 'cancelled' | 'expired'
+
+const ENDINGS: readonly string[] = ['completed', 'failed', 'cancelled', 'expired'] satisfies VideoEnding[]
+export const isEnded = (status: VideoStatus): status is VideoEnding => ENDINGS.includes(status)
+
+/** What a video's workflow is given. */
+export interface VideoInput {
+  videoId: string
+}
+
+/** Whether a step has ended the video, or the next one is due. */
+export type VideoStep = 'go_on' | 'ended'
+
+/** What is the longest that a request may ask for, where it names no length. */
+export const USUAL_SECONDS = 8
+
+/** Fields of ours, and those by which an upstream would choose another model or call somebody back. */
+const OWN_FIELDS = new Set(
+  'model metadata models route provider plugins callback_url webhook webhook_url user'.split(' '),
+)
+
+/** The request as the provider gets it: unknown fields pass through, null stands for absent. */
+export const providerRequest = (request: VideoGenerationRequest): Fields =>
+  Object.fromEntries(Object.entries(request).filter(([name, value]) => !OWN_FIELDS.has(name) && value !== null))
+
+/** Pictures that a video begins with or follows: by data URL or HTTPS. Errors: 400 naming the place. */
+export function requireReferences(request: VideoGenerationRequest): void {
+  for (const field of ['frame_images', 'input_references'] as const) {
+    request[field]?.forEach((reference, index) => requireReference(reference, `${field}.${index}`))
+  }
+}
+
+function requireReference(reference: Fields, path: string): void {
+  const image = reference['image_url'] ?? reference['url']
+  const url = typeof image === 'object' && image !== null ? (image as Fields)['url'] : image
+  if (typeof url === 'string' && /^(https:\/\/|data:(image|video|audio)\/[\w.+-]+;base64,)/.test(url)) return
+  throw badRequest(`\`${path}.image_url.url\` must be an HTTPS or data URL.`, `${path}.image_url.url`)
+}
+
+/** The provider's handle of a job; undefined where its reply holds none. */
+export function jobHandle(reply: Fields): { jobId: string; generationId: string | undefined } | undefined {
+  const { id, generation_id: generationId } = reply
+  if (typeof id !== 'string' || !/^[\w.:-]{1,1024}$/.test(id)) return undefined
+  return { jobId: id, generationId: typeof generationId === 'string' ? generationId.slice(0, 256) : undefined }
+}
+
+/** How the provider says that a job is. Its words differ by model and by month. */
+export type ProviderState =
+  | { kind: 'running' }
+  | { kind: 'completed'; hasContent: boolean }
+  | { kind: 'over'; ending: VideoEnding; error: string }
+
+const RUNNING = ['pending', 'queued', 'submitted', 'in_progress', 'processing', 'running', 'generating']
+const COMPLETED = ['completed', 'succeeded', 'success', 'done']
+const OVER: Record<string, VideoEnding> = {
+  failed: 'failed',
+  error: 'failed',
+  cancelled: 'cancelled',
+  canceled: 'cancelled',
+  expired: 'expired',
+}
+
+export function providerState(reply: Fields): ProviderState {
+  const status = String(reply['status']).toLowerCase()
+  if (RUNNING.includes(status)) return { kind: 'running' }
+  if (COMPLETED.includes(status)) return { kind: 'completed', hasContent: hasContent(reply) }
+  const ending = Object.hasOwn(OVER, status) ? OVER[status] : undefined
+  if (ending !== undefined) return { kind: 'over', ending, error: providerError(reply['error'], ending) }
+  const word = JSON.stringify(status.slice(0, 40))
+  return { kind: 'over', ending: 'failed', error: `The provider reported a status that is not known: ${word}.` }
+}
+
+const hasContent = ({ unsigned_urls: urls }: Fields): boolean =>
+  Array.isArray(urls) && urls.some(url => typeof url === 'string' && url !== '')
+
+const LONGEST_ERROR = 500
+
+function providerError(error: unknown, ending: VideoEnding): string {
+  const text = typeof error === 'object' && error !== null ? (error as Fields)['message'] : error
+  const said = typeof text === 'string' ? text.slice(0, LONGEST_ERROR).replaceAll('\0', '').toWellFormed() : ''
+  return said === '' ? `The provider ended the job as ${ending}, without saying why.` : `The provider says: ${said}`
+}
+
+/** What the provider says it costs; undefined where it says nothing. */
+export function reportedCost({ usage }: Fields): Nanos | undefined {
+  const cost = typeof usage === 'object' && usage !== null ? (usage as Fields)['cost'] : undefined
+  return typeof cost === 'number' && cost >= 0 && cost < 1_000_000 ? nanosOfUsd(cost) : undefined
+}
+
+/** Polls are close at first and further apart later. */
+export const pollAgainAfterMs = (attempt: number): number => Math.min(10_000, 1_000 + attempt * 250)
+
+/** The Markdown that operators read of a video. */
+export const videoDetails = (videoId: string, phase: string): string => `**${videoId}** is ${phase}`

@@ -1,0 +1,170 @@
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/store.ts'
+import { signLink, verifyLink } from '../../infra/crypto/links.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import { requireCapability, requireUsableModel } from '../catalog/model-access.rules.ts'
+import { metadataIfSteering } from '../chat/metadata.rules.ts'
+import { badRequest, conflict, DomainError, notFound, paymentRequired, unauthorized } from '../errors.ts'
+import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
+import { isId, newId, uuidOf } from '../ids.ts'
+import { startJob } from '../jobs/jobs.service.ts'
+import { placeHold } from '../ledger/ledger.service.ts'
+import { nanosOfUsd, usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
+import { callPolicyOf } from '../routing/call-policy.rules.ts'
+import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
+import type { Caller } from '../tenancy/tenancy.rules.ts'
+import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
+import { isStorable } from '../text.rules.ts'
+import { providerRequest, requireReferences, USUAL_SECONDS, type VideoInput } from './video.rules.ts'
+import {
+  DEFAULT_VIDEO_MODEL,
+  type VideoContentQuery,
+  type VideoGenerationJob,
+  type VideoGenerationRequest,
+} from './video.schema.ts'
+import { insertVideo, selectVideo, selectVideoById, type StoredContent, type VideoRow } from './video.sql.ts'
+
+export interface VideoDeps extends PlanDeps {
+  db: Database
+  catalog: Catalog
+}
+
+/** What links are made with. */
+interface Links {
+  publicUrl: string
+  signingKey: Uint8Array
+}
+
+/**
+ * Makes a job and answers at once: its workflow asks the provider. With an idempotency key that was used before, the
+ * same job again. Errors: 400, 402 without the credit that is held for it, 403, 404, 409.
+ */
+export async function createVideo(
+  deps: VideoDeps,
+  caller: Caller,
+  asked: VideoGenerationRequest,
+  idempotencyKey: string | undefined,
+): Promise<VideoGenerationJob> {
+  const askedModel = asked.model ?? DEFAULT_VIDEO_MODEL
+  const { model, metadata, heldNanos } = await admit(deps, caller, askedModel, asked)
+  return inTransaction(deps.db, async tx => {
+    const videoId = newId('video')
+    const claim = { owner: caller.owner, operation: 'videos.create', key: idempotencyKey, request: asked }
+    const earlier = await claimIdempotencyKey(tx, claim, videoId)
+    if (earlier !== undefined) return view(await requireVideo({ db: tx }, caller, earlier), undefined)
+
+    await requireEnabledUser(tx, caller.owner.userId)
+    const hold = await placeHold(tx, videoId, caller.owner, heldNanos)
+    if (!hold.placed) throw notCovered(heldNanos, hold.availableNanos)
+    await startJob(tx, {
+      kind: 'video',
+      resourceId: videoId,
+      owner: caller.owner,
+      workflow: 'video',
+      taskQueue: 'control',
+      input: { videoId } satisfies VideoInput,
+      summary: `video of ${model.id}`,
+      fileIds: [],
+    })
+    const request = providerRequest(asked)
+    return view(
+      await insertVideo(tx, { id: videoId, caller, model: model.id, askedModel, request, metadata, heldNanos }),
+      undefined,
+    )
+  })
+}
+
+/** All that is refused before a job exists. */
+async function admit(deps: VideoDeps, caller: Caller, askedModel: string, asked: VideoGenerationRequest) {
+  const model = requireUsableModel(deps.catalog, askedModel, caller.rules)
+  requireCapability(model, 'videos', 'model')
+  requireReferences(asked)
+  if (!isStorable(asked)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'prompt')
+  const metadata = metadataIfSteering(asked['metadata']) ?? null
+  const policy = callPolicyOf(metadata ?? undefined, caller.rules)
+  await planRoutes(deps, { owner: caller.owner, model, policy })
+  const heldNanos = nanosOfUsd(model.price.video_second ?? 0) * BigInt(asked.duration ?? USUAL_SECONDS)
+  return { model, metadata, heldNanos }
+}
+
+const notCovered = (held: Nanos, available: Nanos) =>
+  paymentRequired(
+    `payment_required: ${usdText(held)} USD are held for this video and ${usdText(available > 0n ? available : 0n)} USD ` +
+      'are free. Add credit, or ask for a shorter one.',
+  )
+
+/** Errors: 404. */
+export const getVideo = async (
+  deps: { db: Database },
+  links: Links,
+  caller: Caller,
+  videoId: string,
+): Promise<VideoGenerationJob> => view(await requireVideo(deps, caller, videoId), links)
+
+async function requireVideo(
+  { db }: { db: Parameters<typeof selectVideo>[0] },
+  caller: Caller,
+  videoId: string,
+): Promise<VideoRow> {
+  const video = isId('video', videoId) ? await selectVideo(db, caller.owner, videoId) : undefined
+  if (video === undefined) throw notFound('video', 'job_id')
+  return video
+}
+
+/**
+ * The bytes of a video, to its owner or whoever has a signed link. Errors: 401 without either, or for a link that has
+ * expired; 404; 409 while it is being made; 410 past its retention; 416.
+ */
+export async function readVideo(
+  deps: { db: Database; objects: ObjectStore },
+  links: Links,
+  by: { caller: Caller | undefined; query: VideoContentQuery },
+  videoId: string,
+  range: (sizeBytes: number) => ByteRange | undefined,
+  signal: AbortSignal,
+): Promise<{ content: StoredContent; reading: ObjectReading; range: ByteRange | undefined }> {
+  const { content } = await requireReadable(deps, links, by, videoId)
+  const asked = range(content.size_bytes)
+  const reading = await deps.objects.get(content.key, { signal, ...(asked === undefined ? {} : { range: asked }) })
+  return { content, reading, range: asked }
+}
+
+async function requireReadable(
+  deps: { db: Database },
+  links: Links,
+  { caller, query }: { caller: Caller | undefined; query: VideoContentQuery },
+  videoId: string,
+): Promise<{ content: StoredContent }> {
+  const isSigned = verifyLink(links.signingKey, contentPath(videoId), query)
+  if (!isSigned && caller === undefined) throw unauthorized('The link is not valid, or has expired.')
+  const video = isSigned ? await selectVideoById(deps.db, videoId) : await requireVideo(deps, caller as Caller, videoId)
+  if (video === undefined) throw notFound('video', 'job_id')
+  if (video.content !== null) return { content: video.content }
+  if (video.status === 'completed') {
+    throw new DomainError(410, 'bad_request', 'The video is past its retention.', { type: 'gone', param: 'job_id' })
+  }
+  throw conflict(`The video is ${video.status}: there is nothing to download.`, 'job_id')
+}
+
+const LINK_LIVES_SECONDS = 24 * 3_600
+const contentPath = (videoId: string): string => `/v1/videos/${videoId}/content`
+
+function view(video: VideoRow, links: Links | undefined): VideoGenerationJob {
+  const path = contentPath(video.id)
+  return {
+    id: video.id,
+    object: 'video.generation',
+    status: video.status,
+    model: video.model,
+    polling_url: `/v1/videos/${video.id}`,
+    ...(video.provider?.generation_id ? { generation_id: video.provider.generation_id } : {}),
+    ...(video.error === null ? {} : { error: video.error }),
+    ...(video.status === 'completed' && video.content !== null && links !== undefined
+      ? { unsigned_urls: [signLink(links.signingKey, links.publicUrl, path, LINK_LIVES_SECONDS)] }
+      : {}),
+    ...(video.status === 'completed' && video.cost_nanos !== null
+      ? { usage: { cost: usdNumber(video.cost_nanos) } }
+      : {}),
+    request_history_url: `/v1/request-history/${uuidOf(video.id)}`,
+  } as VideoGenerationJob
+}
