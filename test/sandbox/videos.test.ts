@@ -45,7 +45,7 @@ describe('a video of the sandbox', () => {
     const file = boxesOf(clip)
     expect(Object.keys(file)).toEqual(['ftyp', 'moov', 'mdat'])
     const table = within({ '': file['moov'] ?? clip }, 'trak', 'mdia', 'minf', 'stbl')
-    const { stsz, stco, stss, stsd } = boxesOf(table) as Record<string, Buffer>
+    const { stsz, stco, stss, stsd } = boxesOf(table)
     expect(stsd?.includes('avc1')).toBe(true)
     const count = stsz?.readUInt32BE(8) ?? 0
     expect(count).toBe(24)
