@@ -25,6 +25,12 @@ const HISTORIES: [string, string][] = [
   ['batch-cancelled', 'EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED'],
   ['batch-expired', 'EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED'],
   ['batch-failed', 'EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED'],
+  ['turn-completed', 'EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED'],
+  ['turn-failed', 'EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED'],
+  ['turn-restarted', 'EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED'],
+  ['turn-canceled', 'EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED'],
+  ['video-completed', 'EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED'],
+  ['video-failed', 'EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED'],
 ]
 
 const BUNDLE = builtPath('workflows/bundle.js')
@@ -84,6 +90,10 @@ describe('a recorded history', () => {
       'control.validateBatch.executeWithOptions',
       'control.checkBatch.executeWithOptions',
     ],
+    ['turn-completed', 'another step', 'model.runTurn.executeWithOptions', 'model.runOther.executeWithOptions'],
+    ['turn-canceled', 'an end of another kind', 'current().consideredCancelled', 'current().neverCancelled'],
+    ['video-completed', 'another step', 'poll.pollVideo.executeWithOptions', 'poll.lookAtVideo.executeWithOptions'],
+    ['video-failed', 'no end at the first step that ends it', "=== 'ended'", "=== 'over'"],
   ])('%s is not replayed by workflows with %s', async (name, _, from, to) => {
     await expect(replay(name, await changedBundle(from, to))).rejects.toThrow(DeterminismViolationError)
   })

@@ -2,12 +2,15 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
-import { chatRow, startBatch, untilBatch, untilEnded } from '../support/batches.ts'
+import { prefixedId, uuidOf } from '../../domain/ids.ts'
+import { chatRow, startBatch, untilBatch } from '../support/batches.ts'
 import type { ApiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
-import { fakePrompt, waitForCalls } from '../support/fake-upstream.ts'
+import { fakePrompt, waitForCalls, type FakeScript } from '../support/fake-upstream.ts'
 import { testStack } from '../support/stack.ts'
 import { temporalClient } from '../support/temporal.ts'
+import { startTurn } from '../support/turns.ts'
+import { until } from '../support/until.ts'
 import { newTenant } from '../support/tenants.ts'
 
 // Records the histories that replay.test.ts replays, over those of before:
@@ -42,17 +45,38 @@ const STORIES: Record<string, (api: ApiClient, group: string) => Promise<string>
       completion_window: '2s',
     }),
   'batch-failed': api => startBatch(api, 'no line of this is JSON\n'),
+  'turn-completed': api => turnOf(api, { reply: 'one two' }),
+  'turn-failed': api => turnOf(api, { status: 400 }),
+  'turn-restarted': api => turnOf(api, { reply: 'one two three', dieAfterChunks: 2, dieTimes: 1 }),
+  'turn-canceled': async (api, group) => {
+    const id = await turnOf(api, { group, reply: 'one two', hangAfterChunks: 1 })
+    await waitForCalls(testStack().upstreamUrl, group, 1)
+    await api.post(`/agent-turns/${uuidOf(id)}/cancel`)
+    return id
+  },
+  'video-completed': api => videoOf(api, { polls: [{ status: 'in_progress' }, DONE] }),
+  'video-failed': api => videoOf(api, { polls: [{ status: 'failed', error: 'no' }] }),
+}
+
+const DONE = { status: 'completed', unsigned_urls: ['https://example.com/v.mp4'], usage: { cost: 0.1 } }
+
+const turnOf = async (api: ApiClient, script: FakeScript): Promise<string> =>
+  prefixedId('turn', await startTurn(api, script)) ?? ''
+
+async function videoOf(api: ApiClient, video: FakeScript['video']): Promise<string> {
+  const prompt = fakePrompt({ ...(video && { video }) })
+  return ((await api.post('/videos', { model: 'test/film', prompt })).body as { id: string }).id
 }
 
 describe('records the history of a', () => {
   test.each(Object.entries(STORIES))('%s', async (name, story) => {
     const { api, userId } = await newTenant(db)
     const id = await story(api, `record-${userId}`)
-    const { status } = await untilEnded(api, id)
-    expect(`batch-${status}`).toBe(name)
     const handle = temporal.workflow.getHandle(`${id}.1`)
+    await until(() => handle.describe().catch(() => undefined))
     await handle.result().catch(() => undefined)
     const text = neutral(historyToJSON(await handle.fetchHistory()))
+    expect(text).toContain('EVENT_TYPE_WORKFLOW_EXECUTION_STARTED')
     await writeFile(fileURLToPath(new URL(`./${name}.json`, import.meta.url)), `${text}\n`)
   })
 })
