@@ -21,6 +21,7 @@ export const chatRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ChatCompletionResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    streams: ({ body }) => body.stream === true,
     handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
       const chat: ChatRequest = { requestId, caller, surface: 'chat', request: body, signal, annotate }
       if (body.stream === true) {

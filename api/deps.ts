@@ -1,6 +1,8 @@
 import type { ChatDeps } from '../domain/chat/chat.service.ts'
 import type { AppendEvents } from '../domain/event-log/event-log.writer.ts'
 import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
+import type { RequestLimiter } from '../domain/limits/request-limiter.ts'
+import type { StreamLimiter } from '../domain/limits/stream-limiter.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { Config } from '../infra/config.ts'
 import type { SecretBox } from '../infra/crypto/sealing.ts'
@@ -18,6 +20,8 @@ export interface ApiDeps extends ChatDeps {
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
   keyCache: KeyCache
+  requestLimits: RequestLimiter
+  streamLimits: StreamLimiter
   appendEvents: AppendEvents
   secrets: SecretBox
   outbound: Outbound

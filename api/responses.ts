@@ -35,6 +35,7 @@ export const responseRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ResponseObject,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
+    streams: ({ body }) => body.stream === true,
     handle: async ({ requestId, caller, body, header, signal, annotate }, deps) => {
       const call = { requestId, caller, request: body, signal, annotate }
       if (body.background === true) {
@@ -71,6 +72,7 @@ export const responseRoutes = [
     query: ResponseQuery,
     reply: ResponseObject,
     errors,
+    streams: ({ query }) => query.stream === true,
     handle: async ({ caller, params, query, signal }, deps) => {
       if (query.stream !== true) return getResponse(deps, caller, params.response_id)
       const after = query.starting_after ?? -1

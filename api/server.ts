@@ -12,6 +12,8 @@ import { LOG_APPENDS } from '../domain/event-log/event-log.sql.ts'
 import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 import { createBalances } from '../domain/ledger/balances.ts'
 import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
+import { createRequestLimiter } from '../domain/limits/request-limiter.ts'
+import { createStreamLimiter } from '../domain/limits/stream-limiter.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
@@ -95,6 +97,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     db,
     objects: openObjectStore(config, requireSigningKey(config)),
     keyCache: createKeyCache(listener),
+    requestLimits: createRequestLimiter({ db, log }),
+    streamLimits: createStreamLimiter({ db, log, leaseMs: config.streamLeaseMs }),
     credentialUse: createCredentialUse({ db, log }),
     secrets,
     outbound,
@@ -125,6 +129,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       // Connections are closed; what they had under way is still to be recorded.
       await Promise.allSettled(underWay)
       metricsServer?.close()
+      await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop()])
       await upstreams.close()
       await outbound.close()
       await listener.close()

@@ -22,9 +22,10 @@ export const turnRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: AgentTurnResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    streams: ({ header }) => wantsEvents(header('accept')),
     handle: async ({ caller, body, header, signal }, deps) => {
       const turn = await createTurn(deps, caller, body, header('idempotency-key'))
-      if (!(header('accept') ?? '').includes(EVENT_STREAM)) return turn
+      if (!wantsEvents(header('accept'))) return turn
       return new EventStream(await readTurnEvents(deps, caller, turn.request_id, 0, signal), {
         location: turn.detail_url ?? '',
       })
@@ -64,12 +65,15 @@ export const turnRoutes = [
     headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String()) }),
     reply: Type.String(),
     errors: { 404: 'There is no such turn' },
+    streams: () => true,
     handle: async ({ caller, params, query, header, signal }, deps) => {
       const after = query.after_event_seq ?? lastEventId(header('last-event-id'))
       return new EventStream(await readTurnEvents(deps, caller, params.request_id, after, signal))
     },
   }),
 ]
+
+const wantsEvents = (accept: string | undefined): boolean => accept?.includes(EVENT_STREAM) === true
 
 function lastEventId(header: string | undefined): number {
   if (header === undefined) return 0

@@ -42,6 +42,7 @@ const Environment = Type.Object({
   OUTBOUND_ALLOW_PRIVATE: Type.Enum(['true', 'false'], { default: 'false' }),
   UPSTREAM_REPLY_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 900 }),
   UPSTREAM_IDLE_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
+  STREAM_LEASE_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
 })
 type Environment = Static<typeof Environment>
 
@@ -75,6 +76,8 @@ export interface Config {
     replyTimeoutMs: number
     idleTimeoutMs: number
   }
+  /** After how long the open streams of a process that died stop counting against their keys. */
+  streamLeaseMs: number
   catalogFile: string | undefined
   /** What may be asked at addresses that come from outside. */
   outbound: { allowPrivate: boolean }
@@ -116,6 +119,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       replyTimeoutMs: e.UPSTREAM_REPLY_TIMEOUT_SECONDS * 1000,
       idleTimeoutMs: e.UPSTREAM_IDLE_TIMEOUT_SECONDS * 1000,
     },
+    streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,
     catalogFile: e.CATALOG_FILE,
     outbound: { allowPrivate: e.OUTBOUND_ALLOW_PRIVATE === 'true' },
     secret: name => env[name] || undefined,

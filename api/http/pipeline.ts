@@ -1,10 +1,11 @@
 import type { Context, Middleware } from 'koa'
-import { authenticate, callerOf, limitRate } from '../../domain/tenancy/keys.service.ts'
+import { authenticate, callerOf } from '../../domain/tenancy/keys.service.ts'
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
 import { readJsonBody } from './body.ts'
 import { errorReply, isFault } from './errors.ts'
+import { enterStream, limitRequests } from './limits.ts'
 import { sendReply } from './reply.ts'
 import type { AnyRoute, Auth, RouteRequest } from './route.ts'
 import { requireValid } from '../../domain/validation.rules.ts'
@@ -21,8 +22,13 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Middleware {
     try {
       const caller = await identify(route, deps, ctx, passage)
       const request = await readRequest(route, ctx, passage, caller, gone)
-      const result = await route.handle(request, deps)
-      await sendReply(ctx, route, result, passage)
+      const leave = await enterStream(route, deps, passage.key, request)
+      try {
+        const result = await route.handle(request, deps)
+        await sendReply(ctx, route, result, passage)
+      } finally {
+        leave()
+      }
     } catch (error) {
       if (isFault(error) && !gone.aborted)
         deps.log.error({ requestId: passage.requestId, err: error }, 'request failed')
@@ -49,7 +55,7 @@ async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: P
   if (route.auth === 'optional' && secret === undefined) return undefined
   const key = await authenticate(deps, secret)
   passage.key = key
-  await limitRate(deps, key)
+  await limitRequests(ctx, deps, key)
   return callerOf(key)
 }
 

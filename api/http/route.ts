@@ -121,6 +121,8 @@ export interface StreamRoute<
   R extends TSchema,
 > extends Declaration<P, Q, B, A> {
   reply: R
+  /** Whether the request asks for a stream, which then counts against its key's limit until it ends. */
+  streams: (request: RouteRequest<P, Q, B, A>) => boolean
   handle: Handler<P, Q, B, A, Static<R> | Reply<Static<R>> | EventStream>
 }
 
@@ -139,6 +141,7 @@ export interface AnyRoute extends Declaration<TObject | undefined, TObject | und
   kind: 'json' | 'stream' | 'binary'
   reply?: TSchema | undefined
   content?: Record<string, TSchema>
+  streams?(request: RouteRequest<never, never, never, never>): boolean
   handle(request: RouteRequest<never, never, never, never>, deps: ApiDeps): unknown
 }
 

@@ -5,6 +5,7 @@ import { operate, type OutputOptions } from '../operator.ts'
 import { fields, moment, table } from '../text.ts'
 
 const MOST_REQUESTS_PER_MINUTE = 1_000_000
+const MOST_STREAMS = 100_000
 
 export const keysCommand = (): Command => group('keys', 'API keys.', [create(), list(), revoke()])
 
@@ -18,6 +19,7 @@ interface CreateOptions extends OutputOptions {
   /** False with --no-external-processing. */
   externalProcessing: boolean
   requestsPerMinute?: number
+  concurrentStreams?: number
   expires?: Date
   smokeTest?: boolean
 }
@@ -28,7 +30,8 @@ const create = () =>
     'Make an API key. Its secret is shown once.',
     'ipop keys create --user user_0198… --name laptop',
     'ipop keys create --user user_0198… --project proj_0198… --name bot --models openai/gpt-5-nano,deepseek-v4-flash',
-    'ipop keys create --user user_0198… --name ci --requests-per-minute 60 --expires 2027-01-31 --json',
+    'ipop keys create --user user_0198… --name ci --requests-per-minute 60 --concurrent-streams 4 --json',
+    'ipop keys create --user user_0198… --name demo --expires 2027-01-31',
   )
     .requiredOption('--user <user>', 'id of the user it bills')
     .option('--project <project>', "id of the user's project whose resources it sees")
@@ -36,6 +39,7 @@ const create = () =>
     .option('--models <ids>', 'models it may use, by comma; all unless told', modelIds)
     .option('--no-external-processing', "keep its prompts within the operator's own network")
     .option('--requests-per-minute <n>', 'refuse more than this', wholeNumber(1, MOST_REQUESTS_PER_MINUTE))
+    .option('--concurrent-streams <n>', 'refuse more streams than this at once', wholeNumber(1, MOST_STREAMS))
     .option('--expires <time>', 'ISO 8601 time after which it is refused', futureTime)
     .option('--smoke-test', 'mark it as a key for smoke tests')
     .action((options: CreateOptions) =>
@@ -48,6 +52,7 @@ const create = () =>
           allowedModels: options.models,
           externalProcessing: options.externalProcessing,
           requestsPerMinute: options.requestsPerMinute,
+          concurrentStreams: options.concurrentStreams,
           expiresAt: options.expires,
           smokeTest: options.smokeTest,
         })
@@ -120,6 +125,7 @@ function limitsOf(key: KeyRow): string {
     key.allowed_models === null ? undefined : `models ${key.allowed_models.join(',')}`,
     key.external_processing ? undefined : 'no external processing',
     key.requests_per_minute === null ? undefined : `${key.requests_per_minute} requests a minute`,
+    key.concurrent_streams === null ? undefined : `${key.concurrent_streams} streams at once`,
     key.smoke_test ? 'smoke test' : undefined,
   ]
   return limits.filter(limit => limit !== undefined).join('; ') || 'none'
@@ -146,6 +152,7 @@ const view = (key: KeyRow) => ({
   allowed_models: key.allowed_models,
   external_processing: key.external_processing,
   requests_per_minute: key.requests_per_minute,
+  concurrent_streams: key.concurrent_streams,
   smoke_test: key.smoke_test,
   expires_at: key.expires_at,
   created_at: key.created_at,

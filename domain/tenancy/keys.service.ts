@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
-import { badRequest, notFound, rateLimited, unauthorized } from '../errors.ts'
+import { badRequest, notFound, unauthorized } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { KeyCache } from './key-cache.ts'
 import {
@@ -9,7 +9,6 @@ import {
   selectKeyByHash,
   selectKeys,
   setKeyRevoked,
-  takeRequest,
   type AuthenticatedKeyRow,
   type KeyRow,
 } from './keys.sql.ts'
@@ -35,6 +34,7 @@ export interface CreateKeyRequest {
   allowedModels?: string[] | undefined
   externalProcessing?: boolean | undefined
   requestsPerMinute?: number | undefined
+  concurrentStreams?: number | undefined
   smokeTest?: boolean | undefined
   expiresAt?: Date | undefined
 }
@@ -43,9 +43,8 @@ export interface CreateKeyRequest {
 export async function createApiKey(deps: Deps, request: CreateKeyRequest): Promise<{ key: KeyRow; secret: string }> {
   await requireUser(deps, request.userId)
   await requireProjectOfUser(deps, request)
-  if (request.requestsPerMinute !== undefined && !(request.requestsPerMinute >= 1)) {
-    throw badRequest('Requests per minute are a whole number from 1.', 'requests_per_minute')
-  }
+  requireLimit(request.requestsPerMinute, 'requests_per_minute')
+  requireLimit(request.concurrentStreams, 'concurrent_streams')
   const secret = newSecret()
   const key = await insertKey(deps.db, {
     id: newId('key'),
@@ -57,11 +56,17 @@ export async function createApiKey(deps: Deps, request: CreateKeyRequest): Promi
     allowedModels: request.allowedModels ?? null,
     externalProcessing: request.externalProcessing ?? true,
     requestsPerMinute: request.requestsPerMinute ?? null,
+    concurrentStreams: request.concurrentStreams ?? null,
     smokeTest: request.smokeTest ?? false,
     expiresAt: request.expiresAt ?? null,
   })
   if (key === undefined) throw new Error('the key was not inserted')
   return { key, secret }
+}
+
+function requireLimit(limit: number | undefined, param: string): void {
+  if (limit === undefined || (Number.isInteger(limit) && limit >= 1)) return
+  throw badRequest(`\`${param}\` is a whole number from 1.`, param)
 }
 
 async function requireProjectOfUser(deps: Deps, request: CreateKeyRequest): Promise<void> {
@@ -102,14 +107,6 @@ export async function authenticate(
   )
   if (refusal !== undefined) throw unauthorized(refusal)
   return key
-}
-
-/** Counts the request against the key's rate, where it has one. Errors: 429 with the time to wait. */
-export async function limitRate(deps: Deps, key: AuthenticatedKeyRow): Promise<void> {
-  if (key.requests_per_minute === null) return
-  const waitSeconds = await takeRequest(deps.db, key.id, key.requests_per_minute)
-  if (waitSeconds === undefined) return
-  throw rateLimited(`This API key may make ${key.requests_per_minute} requests a minute.`, waitSeconds)
 }
 
 export const callerOf = (key: AuthenticatedKeyRow): Caller => ({

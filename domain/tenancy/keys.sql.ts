@@ -13,6 +13,7 @@ export interface KeyRow {
   allowed_models: string[] | null
   external_processing: boolean
   requests_per_minute: number | null
+  concurrent_streams: number | null
   smoke_test: boolean
   expires_at: Date | null
   created_at: Date
@@ -26,7 +27,7 @@ export interface AuthenticatedKeyRow extends KeyRow {
 }
 
 const COLUMNS = `id, user_id, project_id, name, hint, allowed_models, external_processing, requests_per_minute,
-  smoke_test, expires_at, created_at, revoked_at`
+  concurrent_streams, smoke_test, expires_at, created_at, revoked_at`
 
 export interface NewKey {
   id: string
@@ -38,6 +39,7 @@ export interface NewKey {
   allowedModels: string[] | null
   externalProcessing: boolean
   requestsPerMinute: number | null
+  concurrentStreams: number | null
   smokeTest: boolean
   expiresAt: Date | null
 }
@@ -46,9 +48,9 @@ export async function insertKey(db: Queryable, key: NewKey): Promise<KeyRow | un
   return queryFirst<KeyRow>(
     db,
     `INSERT INTO api_keys (id, sha256, hint, user_id, project_id, name, allowed_models, external_processing,
-       requests_per_minute, smoke_test, expires_at)
+       requests_per_minute, concurrent_streams, smoke_test, expires_at)
      VALUES ($1::text, $2::bytea, $3::text, $4::text, $5::text, $6::text, $7::text[], $8::boolean,
-       $9::integer, $10::boolean, $11::timestamptz)
+       $9::integer, $10::integer, $11::boolean, $12::timestamptz)
      RETURNING ${COLUMNS}`,
     [
       key.id,
@@ -60,6 +62,7 @@ export async function insertKey(db: Queryable, key: NewKey): Promise<KeyRow | un
       key.allowedModels,
       key.externalProcessing,
       key.requestsPerMinute,
+      key.concurrentStreams,
       key.smokeTest,
       key.expiresAt,
     ],
@@ -89,22 +92,4 @@ export async function setKeyRevoked(db: Queryable, keyId: string): Promise<KeyRo
 /** Reaches every process's cache when the transaction commits. */
 export async function announceKeyChange(db: Queryable, keyId: string): Promise<void> {
   await db.query('SELECT pg_notify($1::text, $2::text)', [KEY_CHANGES, keyId])
-}
-
-/**
- * Takes one request from the key's minute: GCRA (ITU-T I.371) with a burst of a whole minute's requests, in one
- * statement, so that it holds across processes. Gives the seconds to wait where the request comes too early.
- */
-export async function takeRequest(db: Queryable, keyId: string, perMinute: number): Promise<number | undefined> {
-  const spacingMs = 60_000 / perMinute
-  const taken = await queryFirst(
-    db,
-    `INSERT INTO api_key_rates AS r (key_id, next_at) VALUES ($1::text, now() + $2::double precision * interval '1 ms')
-     ON CONFLICT (key_id) DO UPDATE
-       SET next_at = greatest(r.next_at, now()) + $2::double precision * interval '1 ms'
-       WHERE greatest(r.next_at, now()) + $2::double precision * interval '1 ms' <= now() + interval '60.001 s'
-     RETURNING 1`,
-    [keyId, spacingMs],
-  )
-  return taken === undefined ? Math.max(1, Math.ceil(spacingMs / 1000)) : undefined
 }

@@ -29,6 +29,7 @@ describe('bad input ends with exit code 1 and one sentence', () => {
     ['an amount too fine', ['credits', 'add', '--user', 'u', '--amount', '0.0000000001'], /nine decimals/],
     ['no amount at all', ['credits', 'add', '--user', 'user_nobody', '--amount', '0'], /must not be zero/],
     ['a rate of zero', ['keys', 'create', '--user', 'u', '--name', 'x', '--requests-per-minute', '0'], /from 1 to/],
+    ['no streams', ['keys', 'create', '--user', 'u', '--name', 'x', '--concurrent-streams', '0'], /from 1 to/],
     ['a past expiry', ['keys', 'create', '--user', 'u', '--name', 'x', '--expires', '2020-01-01'], /in the future/],
     ['an expiry that is no time', ['keys', 'create', '--user', 'u', '--name', 'x', '--expires', '7'], /such as 2027/],
     ['an empty model', ['keys', 'create', '--user', 'u', '--name', 'x', '--models', 'a,,b'], /model ids/],

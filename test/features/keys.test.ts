@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { revokeApiKey } from '../../domain/tenancy/keys.service.ts'
 import { disableUser, enableUser } from '../../domain/tenancy/tenancy.service.ts'
 import { spawnApi, type ApiProcess } from '../support/api-process.ts'
-import { CHAT, chatOf } from '../support/chats.ts'
 import { apiClient, type ApiReply } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
@@ -65,42 +64,6 @@ describe('two API processes, which both know the key, refuse it at once', () => 
 
 test('a key works at once in every process', async () => {
   expect(await statusesOf(await newTenant(db))).toEqual([200, 200])
-})
-
-describe('requests per minute', () => {
-  const LIMIT = 5
-
-  test('hold exactly over two processes, with the time to wait', async () => {
-    const tenant = await newTenant(db, { requestsPerMinute: LIMIT })
-    const replies = (await Promise.all(Array.from({ length: 10 }, () => askBoth(tenant)))).flat()
-    expect(replies.filter(({ status }) => status === 200)).toHaveLength(LIMIT)
-    for (const reply of replies.filter(({ status }) => status !== 200)) {
-      const error = expectError(reply, 429, { code: 'rate_limit_exceeded', type: 'rate_limit' })
-      expect(error.retryable).toBe(true)
-      expect(error.retry_after_seconds).toBeGreaterThanOrEqual(1)
-      expect(error.retry_after_seconds).toBeLessThanOrEqual(60 / LIMIT)
-    }
-  })
-
-  test('come back after the time that was told, one by one', async () => {
-    const tenant = await newTenant(db, { requestsPerMinute: 60 })
-    const replies = (await Promise.all(Array.from({ length: 40 }, () => askBoth(tenant)))).flat()
-    const refused = replies.filter(({ status }) => status === 429)
-    expect(refused.map(({ headers }) => headers.get('retry-after'))).toEqual(refused.map(() => '1'))
-    expect(refused.length).toBeGreaterThan(0)
-    await until(async () => (await tenant.api.get('/files')).status === 200, 1_500)
-  })
-
-  test("are the key's own, and count what is refused for other reasons", async () => {
-    const tenant = await newTenant(db, { requestsPerMinute: 2 })
-    const other = await newKey(db, tenant.userId, { requestsPerMinute: 2 })
-    expectError(await tenant.api.post(CHAT, { model: 'test/none', messages: [] }), 400)
-    expect((await tenant.api.post(CHAT, chatOf({}))).status).toBe(200)
-    expectError(await tenant.api.post(CHAT, chatOf({})), 429)
-    expectError(await tenant.api.get('/files'), 429)
-    expect((await other.api.get('/files')).status).toBe(200)
-    expect((await tenant.api.get('/status')).status).toBe(200)
-  })
 })
 
 describe('the secret', () => {

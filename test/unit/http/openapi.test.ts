@@ -46,6 +46,7 @@ const routes: AnyRoute[] = [
     description: 'Long',
     body: Thing,
     reply: Part,
+    streams: () => false,
     handle: none,
   }),
   binaryRoute({
