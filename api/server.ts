@@ -27,6 +27,7 @@ import { createUpstreamClient } from '../infra/upstreams/client.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey } from '../infra/config.ts'
 import { batchRoutes } from './batches.ts'
 import { chatRoutes } from './chat.ts'
+import { capabilityRoutes, clientConfigRoutes } from './client-config.ts'
 import { credentialRoutes } from './credentials.ts'
 import type { ApiDeps } from './deps.ts'
 import { embeddingsRoutes } from './embeddings.ts'
@@ -63,8 +64,10 @@ const FEATURES = [
   ...meterRoutes,
   ...projectRoutes,
   ...credentialRoutes,
+  ...clientConfigRoutes,
 ]
-const routes = [...FEATURES, ...systemRoutes(FEATURES)]
+const OPERATIONS = [...FEATURES, ...capabilityRoutes(FEATURES)]
+const routes = [...OPERATIONS, ...systemRoutes(OPERATIONS)]
 
 const CHANNELS = [KEY_CHANGES, ACCOUNT_CHANGES, CREDENTIAL_CHANGES, LOG_APPENDS]
 

@@ -3,6 +3,7 @@ import { authenticate, callerOf, limitRate } from '../../domain/tenancy/keys.ser
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
+import { apiKeyOf } from './api-key.ts'
 import { readJsonBody } from './body.ts'
 import { errorReply, isFault } from './errors.ts'
 import { sendReply } from './reply.ts'
@@ -45,19 +46,12 @@ export function sendError(ctx: Context, error: unknown, passage: Passage): void 
 
 async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: Passage): Promise<Caller | undefined> {
   if (route.auth === 'none') return undefined
-  const secret = secretOf(ctx)
+  const secret = apiKeyOf(name => ctx.get(name))
   if (route.auth === 'optional' && secret === undefined) return undefined
   const key = await authenticate(deps, secret)
   passage.key = key
   await limitRate(deps, key)
   return callerOf(key)
-}
-
-function secretOf(ctx: Context): string | undefined {
-  const own = ctx.get('x-api-key')
-  if (own !== '') return own
-  const bearer = /^Bearer +(.+)$/i.exec(ctx.get('authorization'))
-  return bearer?.[1]?.trim()
 }
 
 async function readRequest(

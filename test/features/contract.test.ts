@@ -25,6 +25,11 @@ const OPERATIONS = [
   'GET /status',
   'GET /usage',
   'GET /usage/export',
+  'GET /agent-capabilities',
+  'GET /client-config/hermes',
+  'GET /client-config/hermes/freshness',
+  'GET /client-config/opencode',
+  'GET /client-config/opencode/freshness',
   'GET /account/provider-credentials',
   'DELETE /account/provider-credentials/{credential_id}',
   'DELETE /files/{file_id}',
@@ -142,6 +147,15 @@ describe('a reply is as its schema says', () => {
     expectKept('POST', `${path}/{credential_id}/test`, await api.post(`${path}/${id}/test`))
     expectKept('GET', path, await api.get(path))
     expectKept('DELETE', `${path}/{credential_id}`, await api.delete(`${path}/${id}`))
+  })
+
+  test('of client configs and capabilities', async () => {
+    const { api } = await newTenant(db)
+    expectKept('GET', '/agent-capabilities', await api.get('/agent-capabilities'))
+    for (const path of ['/client-config/opencode', '/client-config/hermes']) {
+      expectKept('GET', path, await api.get(path))
+      expectKept('GET', `${path}/freshness`, await api.get(`${path}/freshness?fingerprint=x`))
+    }
   })
 
   test.each<[string, string, (tenant: Tenant) => Promise<ApiReply>, number]>([
