@@ -16,6 +16,7 @@ import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
+import { createKeyedHash } from '../infra/crypto/keyed-hash.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics } from '../infra/metrics.ts'
@@ -42,6 +43,7 @@ import { modelRoutes } from './models.ts'
 import { projectRoutes } from './projects.ts'
 import { responseRoutes } from './responses.ts'
 import { systemRoutes } from './system.ts'
+import { trialRoutes } from './trials.ts'
 import { toolBatchRoutes } from './tool-batches.ts'
 import { turnRoutes } from './turns.ts'
 import { usageRoutes } from './usage.ts'
@@ -65,6 +67,7 @@ const FEATURES = [
   ...projectRoutes,
   ...credentialRoutes,
   ...clientConfigRoutes,
+  ...trialRoutes,
 ]
 const OPERATIONS = [...FEATURES, ...capabilityRoutes(FEATURES)]
 const routes = [...OPERATIONS, ...systemRoutes(OPERATIONS)]
@@ -100,6 +103,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     keyCache: createKeyCache(listener),
     credentialUse: createCredentialUse({ db, log }),
     secrets,
+    identityHash: createKeyedHash(requireSigningKey(config), 'trial identities'),
     outbound,
     appendEvents: createEventAppends(db),
     logReaders: createLogReaders({ db, listener }),

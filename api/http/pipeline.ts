@@ -1,5 +1,5 @@
 import type { Context, Middleware } from 'koa'
-import { authenticate, callerOf, limitRate } from '../../domain/tenancy/keys.service.ts'
+import { authenticate, callerOf, limitDay, limitRate } from '../../domain/tenancy/keys.service.ts'
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
@@ -51,6 +51,8 @@ async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: P
   const key = await authenticate(deps, secret)
   passage.key = key
   await limitRate(deps, key)
+  // Reading is free: clients poll.
+  if (route.method !== 'GET') await limitDay(deps, key)
   return callerOf(key)
 }
 
@@ -64,6 +66,7 @@ async function readRequest(
   return {
     requestId: passage.requestId,
     caller: caller as never,
+    clientAddress: passage.clientAddress,
     params: readParams(route, ctx) as undefined,
     query: readQuery(route, ctx) as undefined,
     body: (await readBody(route, ctx)) as undefined,

@@ -120,6 +120,7 @@ function limitsOf(key: KeyRow): string {
     key.allowed_models === null ? undefined : `models ${key.allowed_models.join(',')}`,
     key.external_processing ? undefined : 'no external processing',
     key.requests_per_minute === null ? undefined : `${key.requests_per_minute} requests a minute`,
+    key.requests_per_day === null ? undefined : `${key.requests_per_day} requests a day`,
     key.smoke_test ? 'smoke test' : undefined,
   ]
   return limits.filter(limit => limit !== undefined).join('; ') || 'none'
@@ -146,6 +147,7 @@ const view = (key: KeyRow) => ({
   allowed_models: key.allowed_models,
   external_processing: key.external_processing,
   requests_per_minute: key.requests_per_minute,
+  requests_per_day: key.requests_per_day,
   smoke_test: key.smoke_test,
   expires_at: key.expires_at,
   created_at: key.created_at,

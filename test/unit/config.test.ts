@@ -33,6 +33,8 @@ test('nothing set is the development default', () => {
     upstreams: { openRouter: undefined, sandboxUrl: undefined, replyTimeoutMs: 900_000, idleTimeoutMs: 120_000 },
     catalogFile: undefined,
     outbound: { allowPrivate: false },
+    trustedProxies: [],
+    vscodeTrials: undefined,
   })
 })
 
