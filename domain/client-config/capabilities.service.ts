@@ -30,6 +30,7 @@ const URLS: Record<string, string> = {
   responses: 'POST /responses',
   embeddings: 'POST /embeddings',
   images: 'POST /images/generations',
+  videos: 'POST /videos',
   files: 'POST /files',
   batches: 'POST /batches',
   estimate: 'POST /estimate',
