@@ -4,6 +4,7 @@ import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
 import type { RequestLimiter } from '../domain/limits/request-limiter.ts'
 import type { StreamLimiter } from '../domain/limits/stream-limiter.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
+import type { TrialDeps } from '../domain/trials/trial.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { SecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
@@ -15,7 +16,7 @@ import type { UpstreamProbe } from '../infra/upstreams/upstream.ts'
 
 /** What the API's handlers work with; a service takes the part it uses. */
 export interface ApiDeps extends ChatDeps {
-  config: Pick<Config, 'publicUrl' | 'signingKey'>
+  config: Pick<Config, 'publicUrl' | 'signingKey' | 'trustedProxies' | 'vscodeTrials'>
   db: Database
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
@@ -24,6 +25,7 @@ export interface ApiDeps extends ChatDeps {
   streamLimits: StreamLimiter
   appendEvents: AppendEvents
   secrets: SecretBox
+  identityHash: TrialDeps['identityHash']
   outbound: Outbound
   logReaders: LogReaders
   log: Log

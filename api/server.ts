@@ -18,6 +18,7 @@ import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
+import { createKeyedHash } from '../infra/crypto/keyed-hash.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics } from '../infra/metrics.ts'
@@ -29,6 +30,7 @@ import { createUpstreamClient } from '../infra/upstreams/client.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey } from '../infra/config.ts'
 import { batchRoutes } from './batches.ts'
 import { chatRoutes } from './chat.ts'
+import { capabilityRoutes, clientConfigRoutes } from './client-config.ts'
 import { credentialRoutes } from './credentials.ts'
 import type { ApiDeps } from './deps.ts'
 import { embeddingsRoutes } from './embeddings.ts'
@@ -43,6 +45,7 @@ import { modelRoutes } from './models.ts'
 import { projectRoutes } from './projects.ts'
 import { responseRoutes } from './responses.ts'
 import { systemRoutes } from './system.ts'
+import { trialRoutes } from './trials.ts'
 import { toolBatchRoutes } from './tool-batches.ts'
 import { turnRoutes } from './turns.ts'
 import { usageRoutes } from './usage.ts'
@@ -65,8 +68,11 @@ const FEATURES = [
   ...meterRoutes,
   ...projectRoutes,
   ...credentialRoutes,
+  ...clientConfigRoutes,
+  ...trialRoutes,
 ]
-const routes = [...FEATURES, ...systemRoutes(FEATURES)]
+const OPERATIONS = [...FEATURES, ...capabilityRoutes(FEATURES)]
+const routes = [...OPERATIONS, ...systemRoutes(OPERATIONS)]
 
 const CHANNELS = [KEY_CHANGES, ACCOUNT_CHANGES, CREDENTIAL_CHANGES, LOG_APPENDS]
 
@@ -101,6 +107,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     streamLimits: createStreamLimiter({ db, log, leaseMs: config.streamLeaseMs }),
     credentialUse: createCredentialUse({ db, log }),
     secrets,
+    identityHash: createKeyedHash(requireSigningKey(config), 'trial identities'),
     outbound,
     appendEvents: createEventAppends(db),
     logReaders: createLogReaders({ db, listener }),

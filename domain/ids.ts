@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 
-export type IdPrefix = 'user' | 'proj' | 'key' | 'file' | 'batch' | 'credit' | 'cred' | 'turn' | 'resp' | 'video'
+export type IdPrefix =
+  'user' | 'proj' | 'key' | 'file' | 'batch' | 'credit' | 'cred' | 'turn' | 'resp' | 'video' | 'trial'
 
 /** A new opaque id, `prefix_` and a UUIDv7's hex digits (RFC 9562): ids of a kind sort by their time. */
 export const newId = (prefix: IdPrefix): string => `${prefix}_${uuidv7().replaceAll('-', '')}`

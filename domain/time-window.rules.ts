@@ -1,6 +1,7 @@
 import { badRequest } from './errors.ts'
 
 const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
 /** A window's whole hours, which are read from totals, and its edges, which are counted from rows. Ends are exclusive. */
 export interface SplitWindow {
@@ -23,6 +24,10 @@ export function splitWindow(from: Date | null, to: Date | null): SplitWindow {
     ],
   }
 }
+
+/** Whole seconds until the next day (UTC) begins, at least 1. */
+export const secondsToNextDay = (now: Date): number =>
+  Math.max(1, Math.ceil((DAY_MS - (now.getTime() % DAY_MS)) / 1000))
 
 /** Errors: 400 naming the parameter. */
 export function parseTime(text: string | undefined, param: string): Date | null {

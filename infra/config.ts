@@ -1,4 +1,6 @@
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import ipaddr from 'ipaddr.js'
 import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import type { SecretsKey } from './crypto/sealing.ts'
@@ -40,11 +42,33 @@ const Environment = Type.Object({
   SANDBOX_URL: Type.Optional(Url),
   CATALOG_FILE: Type.Optional(Type.String()),
   OUTBOUND_ALLOW_PRIVATE: Type.Enum(['true', 'false'], { default: 'false' }),
+  TRUSTED_PROXIES: Type.Optional(Type.String()),
+  VSCODE_TRIALS_PER_DAY: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 0 }),
+  VSCODE_TRIALS_PER_ADDRESS: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 3 }),
+  VSCODE_TRIAL_CREDIT_USD: Type.String({ pattern: '^\\d{1,4}(\\.\\d{1,9})?$', default: '0.25' }),
+  VSCODE_TRIAL_REQUESTS_PER_DAY: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 200 }),
+  VSCODE_TRIAL_DAYS: Type.Integer({ minimum: 1, maximum: 365, default: 14 }),
+  VSCODE_TRIAL_UPGRADE_URL: Type.Optional(Url),
   UPSTREAM_REPLY_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 900 }),
   UPSTREAM_IDLE_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
   STREAM_LEASE_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
 })
 type Environment = Static<typeof Environment>
+
+/** An address and how many of its bits count. */
+export type AddressRange = ReturnType<typeof ipaddr.parseCIDR>
+
+/** Days are UTC's. */
+export interface TrialSettings {
+  /** All trials that may begin on a day: with the credit of each, the day's budget. */
+  perDay: number
+  perAddress: number
+  /** Decimal text. */
+  creditUsd: string
+  requestsPerDay: number
+  days: number
+  upgradeUrl: string
+}
 
 export interface Config {
   production: boolean
@@ -81,6 +105,10 @@ export interface Config {
   catalogFile: string | undefined
   /** What may be asked at addresses that come from outside. */
   outbound: { allowPrivate: boolean }
+  /** Whose `X-Forwarded-For` is believed. */
+  trustedProxies: readonly AddressRange[]
+  /** undefined: there are no trials. */
+  vscodeTrials: TrialSettings | undefined
   /** The value of a variable that CATALOG_FILE names. */
   secret: (name: string) => string | undefined
 }
@@ -122,6 +150,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,
     catalogFile: e.CATALOG_FILE,
     outbound: { allowPrivate: e.OUTBOUND_ALLOW_PRIVATE === 'true' },
+    trustedProxies: trustedProxiesOf(e),
+    vscodeTrials: vscodeTrialsOf(e),
     secret: name => env[name] || undefined,
   }
 }
@@ -166,6 +196,31 @@ function secretsKeysOf(e: Environment): Config['secretsKeys'] {
     throw new ConfigError('SECRETS_KEY is wrong: it names two keys of the same id.')
   }
   return first === undefined ? undefined : [first, ...others]
+}
+
+function trustedProxiesOf(e: Environment): AddressRange[] {
+  return (e.TRUSTED_PROXIES?.split(',') ?? []).map(text => {
+    const range = text.trim()
+    const bits = { 0: undefined, 4: 32, 6: 128 }[isIP(range)]
+    const cidr = bits === undefined ? range : `${range}/${bits}`
+    if (isIP(cidr.split('/')[0] ?? '') !== 0 && ipaddr.isValidCIDR(cidr)) return ipaddr.parseCIDR(cidr)
+    throw new ConfigError(`TRUSTED_PROXIES is wrong: ${range || 'an empty entry'} is no address and no CIDR range.`)
+  })
+}
+
+function vscodeTrialsOf(e: Environment): Config['vscodeTrials'] {
+  if (e.VSCODE_TRIALS_PER_DAY === 0) return undefined
+  if (e.VSCODE_TRIAL_UPGRADE_URL === undefined) {
+    throw new ConfigError('VSCODE_TRIALS_PER_DAY is set, so VSCODE_TRIAL_UPGRADE_URL must be set too.')
+  }
+  return {
+    perDay: e.VSCODE_TRIALS_PER_DAY,
+    perAddress: e.VSCODE_TRIALS_PER_ADDRESS,
+    creditUsd: e.VSCODE_TRIAL_CREDIT_USD,
+    requestsPerDay: e.VSCODE_TRIAL_REQUESTS_PER_DAY,
+    days: e.VSCODE_TRIAL_DAYS,
+    upgradeUrl: e.VSCODE_TRIAL_UPGRADE_URL,
+  }
 }
 
 function openRouterOf(e: Environment): Config['upstreams']['openRouter'] {

@@ -4,6 +4,7 @@ import { DomainError } from '../../domain/errors.ts'
 import { newRequestId } from '../../domain/ids.ts'
 import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
+import { clientAddress } from './client-address.ts'
 import type { Passage } from './passage.ts'
 import { pipeline, sendError } from './pipeline.ts'
 import type { AnyRoute } from './route.ts'
@@ -17,7 +18,13 @@ export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): Koa {
   const app = new Koa()
   app.silent = true
   app.use(async (ctx, next) => {
-    const passage: Passage = { requestId: newRequestId(), startedAtMs: performance.now(), access: {} }
+    const passage: Passage = {
+      requestId: newRequestId(),
+      startedAtMs: performance.now(),
+      clientAddress: () =>
+        clientAddress(ctx.req.socket.remoteAddress, ctx.get('x-forwarded-for'), deps.config.trustedProxies),
+      access: {},
+    }
     ctx.state = passage
     ctx.set('x-request-id', passage.requestId)
     await next()

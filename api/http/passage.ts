@@ -5,6 +5,7 @@ import type { AccessFields } from './route.ts'
 export interface Passage {
   requestId: string
   startedAtMs: number
+  clientAddress: () => string
   key?: AuthenticatedKey
   access: AccessFields
 }

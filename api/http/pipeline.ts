@@ -1,8 +1,9 @@
 import type { Context, Middleware } from 'koa'
-import { authenticate, callerOf } from '../../domain/tenancy/keys.service.ts'
+import { authenticate, callerOf, limitDay } from '../../domain/tenancy/keys.service.ts'
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
+import { apiKeyOf } from './api-key.ts'
 import { readJsonBody } from './body.ts'
 import { errorReply, isFault } from './errors.ts'
 import { enterStream, limitRequests } from './limits.ts'
@@ -51,19 +52,14 @@ export function sendError(ctx: Context, error: unknown, passage: Passage): void 
 
 async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: Passage): Promise<Caller | undefined> {
   if (route.auth === 'none') return undefined
-  const secret = secretOf(ctx)
+  const secret = apiKeyOf(name => ctx.get(name))
   if (route.auth === 'optional' && secret === undefined) return undefined
   const key = await authenticate(deps, secret)
   passage.key = key
   await limitRequests(ctx, deps, key)
+  // Reading is free: clients poll.
+  if (route.method !== 'GET') await limitDay(deps, key)
   return callerOf(key)
-}
-
-function secretOf(ctx: Context): string | undefined {
-  const own = ctx.get('x-api-key')
-  if (own !== '') return own
-  const bearer = /^Bearer +(.+)$/i.exec(ctx.get('authorization'))
-  return bearer?.[1]?.trim()
 }
 
 async function readRequest(
@@ -76,6 +72,7 @@ async function readRequest(
   return {
     requestId: passage.requestId,
     caller: caller as never,
+    clientAddress: passage.clientAddress,
     params: readParams(route, ctx) as undefined,
     query: readQuery(route, ctx) as undefined,
     body: (await readBody(route, ctx)) as undefined,

@@ -24,6 +24,8 @@ export interface RouteRequest<Params, Query, Body, A extends Auth> {
   params: Infer<Params>
   query: Infer<Query>
   body: Infer<Body>
+  /** Who asks, as far as trusted proxies tell; '' where that is not known. An IPv6 address stands for its /64. */
+  clientAddress: () => string
   /** Header names are in lower case. */
   header: (name: string) => string | undefined
   /** The unread body of an `upload` route. */

@@ -126,6 +126,7 @@ function limitsOf(key: KeyRow): string {
     key.external_processing ? undefined : 'no external processing',
     key.requests_per_minute === null ? undefined : `${key.requests_per_minute} requests a minute`,
     key.concurrent_streams === null ? undefined : `${key.concurrent_streams} streams at once`,
+    key.requests_per_day === null ? undefined : `${key.requests_per_day} requests a day`,
     key.smoke_test ? 'smoke test' : undefined,
   ]
   return limits.filter(limit => limit !== undefined).join('; ') || 'none'
@@ -153,6 +154,7 @@ const view = (key: KeyRow) => ({
   external_processing: key.external_processing,
   requests_per_minute: key.requests_per_minute,
   concurrent_streams: key.concurrent_streams,
+  requests_per_day: key.requests_per_day,
   smoke_test: key.smoke_test,
   expires_at: key.expires_at,
   created_at: key.created_at,

@@ -38,13 +38,21 @@ export async function requireAccount(db: Queryable, userId: string): Promise<Acc
 
 /** Adds credit, or takes it back with a negative amount. */
 export async function addCredit(deps: Deps, userId: string, amountNanos: Nanos, note: string): Promise<AccountRow> {
+  return inTransaction(deps.db, tx => postCredit(tx, userId, amountNanos, note))
+}
+
+/** The same within a transaction. Locks the account. */
+export async function postCredit(
+  tx: Transaction,
+  userId: string,
+  amountNanos: Nanos,
+  note: string,
+): Promise<AccountRow> {
   if (amountNanos === 0n) throw badRequest('The amount must not be zero.', 'amount')
-  return inTransaction(deps.db, async tx => {
-    const [account] = await lockAccounts(tx, [userId])
-    if (account === undefined) throw notFound('user', 'user')
-    const reference = uuidOf(newId('credit'))
-    return post(tx, { reference, kind: 'credit', owner: { userId, projectId: null }, amountNanos, heldNanos: 0n, note })
-  })
+  const [account] = await lockAccounts(tx, [userId])
+  if (account === undefined) throw notFound('user', 'user')
+  const reference = uuidOf(newId('credit'))
+  return post(tx, { reference, kind: 'credit', owner: { userId, projectId: null }, amountNanos, heldNanos: 0n, note })
 }
 
 /** The newest entries first. */

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
-import { badRequest, notFound, unauthorized } from '../errors.ts'
+import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import { badRequest, notFound, rateLimited, unauthorized } from '../errors.ts'
 import { newId } from '../ids.ts'
+import { secondsToNextDay } from '../time-window.rules.ts'
 import type { KeyCache } from './key-cache.ts'
 import {
   announceKeyChange,
@@ -9,6 +10,7 @@ import {
   selectKeyByHash,
   selectKeys,
   setKeyRevoked,
+  takeDailyRequest,
   type AuthenticatedKeyRow,
   type KeyRow,
 } from './keys.sql.ts'
@@ -35,12 +37,17 @@ export interface CreateKeyRequest {
   externalProcessing?: boolean | undefined
   requestsPerMinute?: number | undefined
   concurrentStreams?: number | undefined
+  /** All keys of the account that have such a limit count together. */
+  requestsPerDay?: number | undefined
   smokeTest?: boolean | undefined
   expiresAt?: Date | undefined
 }
 
 /** Makes a key. The secret is in the reply and nowhere else: only its SHA-256 is stored. */
-export async function createApiKey(deps: Deps, request: CreateKeyRequest): Promise<{ key: KeyRow; secret: string }> {
+export async function createApiKey(
+  deps: { db: Queryable },
+  request: CreateKeyRequest,
+): Promise<{ key: KeyRow; secret: string }> {
   await requireUser(deps, request.userId)
   await requireProjectOfUser(deps, request)
   requireLimit(request.requestsPerMinute, 'requests_per_minute')
@@ -57,6 +64,7 @@ export async function createApiKey(deps: Deps, request: CreateKeyRequest): Promi
     externalProcessing: request.externalProcessing ?? true,
     requestsPerMinute: request.requestsPerMinute ?? null,
     concurrentStreams: request.concurrentStreams ?? null,
+    requestsPerDay: request.requestsPerDay ?? null,
     smokeTest: request.smokeTest ?? false,
     expiresAt: request.expiresAt ?? null,
   })
@@ -69,7 +77,7 @@ function requireLimit(limit: number | undefined, param: string): void {
   throw badRequest(`\`${param}\` is a whole number from 1.`, param)
 }
 
-async function requireProjectOfUser(deps: Deps, request: CreateKeyRequest): Promise<void> {
+async function requireProjectOfUser(deps: { db: Queryable }, request: CreateKeyRequest): Promise<void> {
   if (request.projectId === undefined) return
   const project = await selectProject(deps.db, request.projectId)
   if (project?.user_id !== request.userId) throw notFound('project of this user', 'project')
@@ -79,12 +87,15 @@ export const listApiKeys = (deps: Deps, userId?: string): Promise<KeyRow[]> => s
 
 /** Refused in every process from the commit on. Jobs that the key started go on. */
 export async function revokeApiKey(deps: Deps, keyId: string): Promise<KeyRow> {
-  return inTransaction(deps.db, async tx => {
-    const key = await setKeyRevoked(tx, keyId)
-    if (key === undefined) throw notFound('API key', 'key')
-    await announceKeyChange(tx, keyId)
-    return key
-  })
+  return inTransaction(deps.db, tx => revokeKeyIn(tx, keyId))
+}
+
+/** The same within a transaction. */
+export async function revokeKeyIn(tx: Transaction, keyId: string): Promise<KeyRow> {
+  const key = await setKeyRevoked(tx, keyId)
+  if (key === undefined) throw notFound('API key', 'key')
+  await announceKeyChange(tx, keyId)
+  return key
 }
 
 /** Has every process read its keys anew when the transaction commits: something that comes with them has changed. */
@@ -107,6 +118,13 @@ export async function authenticate(
   )
   if (refusal !== undefined) throw unauthorized(refusal)
   return key
+}
+
+/** Counts the request against the key's day, where it has a limit. Errors: 429 with the time to the next day (UTC). */
+export async function limitDay(deps: Deps, key: AuthenticatedKeyRow): Promise<void> {
+  const limit = key.requests_per_day
+  if (limit === null || (await takeDailyRequest(deps.db, key.user_id, limit))) return
+  throw rateLimited(`This API key may make ${limit} requests a day.`, secondsToNextDay(new Date()))
 }
 
 export const callerOf = (key: AuthenticatedKeyRow): Caller => ({

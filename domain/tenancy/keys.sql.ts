@@ -14,6 +14,7 @@ export interface KeyRow {
   external_processing: boolean
   requests_per_minute: number | null
   concurrent_streams: number | null
+  requests_per_day: number | null
   smoke_test: boolean
   expires_at: Date | null
   created_at: Date
@@ -27,7 +28,7 @@ export interface AuthenticatedKeyRow extends KeyRow {
 }
 
 const COLUMNS = `id, user_id, project_id, name, hint, allowed_models, external_processing, requests_per_minute,
-  concurrent_streams, smoke_test, expires_at, created_at, revoked_at`
+  concurrent_streams, requests_per_day, smoke_test, expires_at, created_at, revoked_at`
 
 export interface NewKey {
   id: string
@@ -40,6 +41,7 @@ export interface NewKey {
   externalProcessing: boolean
   requestsPerMinute: number | null
   concurrentStreams: number | null
+  requestsPerDay: number | null
   smokeTest: boolean
   expiresAt: Date | null
 }
@@ -48,9 +50,9 @@ export async function insertKey(db: Queryable, key: NewKey): Promise<KeyRow | un
   return queryFirst<KeyRow>(
     db,
     `INSERT INTO api_keys (id, sha256, hint, user_id, project_id, name, allowed_models, external_processing,
-       requests_per_minute, concurrent_streams, smoke_test, expires_at)
+       requests_per_minute, concurrent_streams, requests_per_day, smoke_test, expires_at)
      VALUES ($1::text, $2::bytea, $3::text, $4::text, $5::text, $6::text, $7::text[], $8::boolean,
-       $9::integer, $10::integer, $11::boolean, $12::timestamptz)
+       $9::integer, $10::integer, $11::integer, $12::boolean, $13::timestamptz)
      RETURNING ${COLUMNS}`,
     [
       key.id,
@@ -63,6 +65,7 @@ export async function insertKey(db: Queryable, key: NewKey): Promise<KeyRow | un
       key.externalProcessing,
       key.requestsPerMinute,
       key.concurrentStreams,
+      key.requestsPerDay,
       key.smokeTest,
       key.expiresAt,
     ],
@@ -92,4 +95,19 @@ export async function setKeyRevoked(db: Queryable, keyId: string): Promise<KeyRo
 /** Reaches every process's cache when the transaction commits. */
 export async function announceKeyChange(db: Queryable, keyId: string): Promise<void> {
   await db.query('SELECT pg_notify($1::text, $2::text)', [KEY_CHANGES, keyId])
+}
+
+/** Takes one request from the account's day (UTC); false where none is left. */
+export async function takeDailyRequest(db: Queryable, userId: string, perDay: number): Promise<boolean> {
+  const taken = await queryFirst(
+    db,
+    `INSERT INTO daily_requests AS d (user_id, day, requests)
+     VALUES ($1::text, (now() AT TIME ZONE 'UTC')::date, 1)
+     ON CONFLICT (user_id) DO UPDATE
+       SET day = excluded.day, requests = CASE WHEN d.day = excluded.day THEN d.requests + 1 ELSE 1 END
+       WHERE d.day <> excluded.day OR d.requests < $2::integer
+     RETURNING 1`,
+    [userId, perDay],
+  )
+  return taken !== undefined
 }

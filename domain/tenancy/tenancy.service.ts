@@ -1,4 +1,4 @@
-import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, notFound, unauthorized } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { cancelJobsOfUser } from '../jobs/jobs.service.ts'
@@ -26,19 +26,22 @@ const NAME_LIMIT = 200
 
 /** Makes a billing account with an empty ledger. */
 export async function createUser(deps: Deps, name: string): Promise<UserRow> {
+  return inTransaction(deps.db, tx => createUserIn(tx, name))
+}
+
+/** The same within a transaction. */
+export async function createUserIn(tx: Transaction, name: string): Promise<UserRow> {
   requireName(name)
-  return inTransaction(deps.db, async tx => {
-    const user = await insertUser(tx, newId('user'), name)
-    if (user === undefined) throw new Error('the user was not inserted')
-    await openAccount(tx, user.id)
-    return user
-  })
+  const user = await insertUser(tx, newId('user'), name)
+  if (user === undefined) throw new Error('the user was not inserted')
+  await openAccount(tx, user.id)
+  return user
 }
 
 export const listUsers = (deps: Deps): Promise<UserRow[]> => selectUsers(deps.db)
 
 /** Errors: 404 for an unknown user. */
-export async function requireUser(deps: Deps, userId: string): Promise<UserRow> {
+export async function requireUser(deps: { db: Queryable }, userId: string): Promise<UserRow> {
   const user = await selectUser(deps.db, userId)
   if (user === undefined) throw notFound('user', 'user')
   return user
@@ -71,7 +74,7 @@ export async function enableUser(deps: Deps, userId: string): Promise<UserRow> {
 }
 
 /** Errors: 404 for an unknown user. */
-export async function createProject(deps: Deps, userId: string, name: string): Promise<ProjectRow> {
+export async function createProject(deps: { db: Queryable }, userId: string, name: string): Promise<ProjectRow> {
   requireName(name)
   await requireUser(deps, userId)
   const project = await insertProject(deps.db, newId('proj'), userId, name)

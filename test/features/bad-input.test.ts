@@ -104,6 +104,8 @@ describe('a bad query', () => {
     surface: ['fax', ''],
     model: [''],
     api_key_id: [''],
+    fingerprint: ['', 'x'.repeat(257)],
+    selected_model_id: ['', 'x'.repeat(257)],
   }
 
   test.each(parameters)('%s names `%s`', async (_, name, operation, parameter) => {
@@ -131,8 +133,10 @@ describe('a bad query', () => {
       const tenant = await newTenant(db)
       const odd = ['__proto__=1', 'constructor[prototype]=x', '%00=%00', '%FF=%FF', '=&&&=', 'a=%', 'x'.repeat(5_000)]
       const id = operation.path.startsWith('/models') ? 'test/plain' : 'any'
+      const needed = operation.parameters.flatMap(one => (one.in === 'query' && one.required ? [`${one.name}=x`] : []))
       for (const query of odd) {
-        const reply = await rawRequest('GET', `${pathOf(operation, id)}?${query}`, sound(operation, tenant))
+        const path = `${pathOf(operation, id)}?${[...needed, query].join('&')}`
+        const reply = await rawRequest('GET', path, sound(operation, tenant))
         expect([query, [200, 404].includes(reply.status)]).toEqual([query, true])
       }
     },

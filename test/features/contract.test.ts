@@ -6,6 +6,7 @@ import { apiClient, type ApiReply } from '../support/client.ts'
 import { credentialOf, patchCredential } from '../support/credentials.ts'
 import { testDatabase } from '../support/database.ts'
 import { servedDocument, type ServedDocument } from '../support/served-document.ts'
+import { SOUND_BODIES } from '../support/sound-bodies.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
 
 const db = testDatabase()
@@ -25,6 +26,11 @@ const OPERATIONS = [
   'GET /status',
   'GET /usage',
   'GET /usage/export',
+  'GET /agent-capabilities',
+  'GET /client-config/hermes',
+  'GET /client-config/hermes/freshness',
+  'GET /client-config/opencode',
+  'GET /client-config/opencode/freshness',
   'GET /account/provider-credentials',
   'DELETE /account/provider-credentials/{credential_id}',
   'DELETE /files/{file_id}',
@@ -35,6 +41,7 @@ const OPERATIONS = [
   'POST /batches/{batch_id}/cancel',
   'POST /chat/completions',
   'POST /files',
+  'POST /platform/auth/trial/vscode',
 ]
 
 let document: ServedDocument
@@ -142,6 +149,20 @@ describe('a reply is as its schema says', () => {
     expectKept('POST', `${path}/{credential_id}/test`, await api.post(`${path}/${id}/test`))
     expectKept('GET', path, await api.get(path))
     expectKept('DELETE', `${path}/{credential_id}`, await api.delete(`${path}/${id}`))
+  })
+
+  test('of a trial', async () => {
+    const path = '/platform/auth/trial/vscode'
+    expectKept('POST', path, await apiClient(undefined).post(path, SOUND_BODIES[`POST ${path}`]?.('')))
+  })
+
+  test('of client configs and capabilities', async () => {
+    const { api } = await newTenant(db)
+    expectKept('GET', '/agent-capabilities', await api.get('/agent-capabilities'))
+    for (const path of ['/client-config/opencode', '/client-config/hermes']) {
+      expectKept('GET', path, await api.get(path))
+      expectKept('GET', `${path}/freshness`, await api.get(`${path}/freshness?fingerprint=x`))
+    }
   })
 
   test.each<[string, string, (tenant: Tenant) => Promise<ApiReply>, number]>([

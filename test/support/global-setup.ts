@@ -30,6 +30,9 @@ export default async function globalSetup(): Promise<void> {
     OPENROUTER_BASE_URL: upstream.url,
     UPSTREAM_REPLY_TIMEOUT_SECONDS: '10',
     UPSTREAM_IDLE_TIMEOUT_SECONDS: '2',
+    VSCODE_TRIALS_PER_DAY: '1000000',
+    VSCODE_TRIALS_PER_ADDRESS: '1000000',
+    VSCODE_TRIAL_UPGRADE_URL: 'https://upgrade.test/',
   }
   const { startStack } = await built<typeof import('../../infra/dev/stack.ts')>('infra/dev/stack.js')
   const say = (line: string) => process.stderr.write(`${line}\n`)

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { credentialOf } from './credentials.ts'
 import { fakePrompt } from './fake-upstream.ts'
 import { KEEP_ALL } from './policies.ts'
@@ -19,6 +20,11 @@ export const SOUND_BODIES: Record<string, (fileId: string) => Record<string, unk
   'POST /videos': () => ({ model: 'test/film', prompt: fakePrompt({ video: { polls: [{ status: 'failed' }] } }) }),
   'POST /estimate': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /model-recommendations': () => ({ task: 'refactor' }),
+  'POST /platform/auth/trial/vscode': () => ({
+    extension_version: '1.0.0',
+    installation_id_hash: randomUUID(),
+    machine_id_hash: randomUUID(),
+  }),
   'POST /batches': fileId => ({ input_file_id: fileId }),
   'POST /account/provider-credentials': () => credentialOf(),
   'PATCH /account/provider-credentials/{credential_id}': () => ({ label: 'test' }),

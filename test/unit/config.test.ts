@@ -34,6 +34,8 @@ test('nothing set is the development default', () => {
     streamLeaseMs: 30_000,
     catalogFile: undefined,
     outbound: { allowPrivate: false },
+    trustedProxies: [],
+    vscodeTrials: undefined,
   })
 })
 
