@@ -52,6 +52,7 @@ export async function createApiKey(
   await requireProjectOfUser(deps, request)
   requireLimit(request.requestsPerMinute, 'requests_per_minute')
   requireLimit(request.concurrentStreams, 'concurrent_streams')
+  requireLimit(request.requestsPerDay, 'requests_per_day')
   const secret = newSecret()
   const key = await insertKey(deps.db, {
     id: newId('key'),
