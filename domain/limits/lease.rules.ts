@@ -1,6 +1,6 @@
 /** Of two processes, each may hold this part of a limit; what more of them hold together is no more than twice that. */
 const SLICE_DIVISOR = 20
-const HELD_DIVISOR = 10
+export const HELD_DIVISOR = 10
 
 /**
  * How much of a limit a process may hold unused: at most 5% of it, and all holders together at most 10%. 0 where that

@@ -1,4 +1,4 @@
-import { sliceOf, sumOf } from './lease.rules.ts'
+import { HELD_DIVISOR, sliceOf, sumOf } from './lease.rules.ts'
 
 /**
  * A key's last minute, as Postgres keeps it. At all times used + held <= limit, but for a limit that was lowered.
@@ -57,7 +57,9 @@ export function exchangeRequests(
     exchange.spent,
   )
   const free = Math.max(0, limit - usedIn(used) - heldIn(others) - kept)
-  const slice = sliceOf(limit, Object.keys(others).length + 1)
+  // Slices that others got while there were fewer holders are larger: what they hold leaves less.
+  const left = Math.max(0, Math.floor(limit / HELD_DIVISOR) - heldIn(others))
+  const slice = Math.min(sliceOf(limit, Object.keys(others).length + 1), left)
   const countsAsUsed = slice === 0
   const granted = wantsMore ? Math.min(free, countsAsUsed ? 1 : Math.max(0, slice - kept)) : 0
   const holding = kept + (countsAsUsed ? 0 : granted)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sliceOf } from '../../../domain/limits/lease.rules.ts'
-import { exchangeRequests } from '../../../domain/limits/request-window.rules.ts'
+import { exchangeRequests, type RequestWindow } from '../../../domain/limits/request-window.rules.ts'
 import { Processes } from './processes.ts'
 
 const step = fc.record({
@@ -92,6 +92,21 @@ describe('whatever calls come at which of several processes, and whichever die',
       { numRuns: 200 },
     )
   })
+})
+
+test('slices that were given while there were fewer holders are no excuse: all that is held stays within a tenth', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 20, max: 2_000 }), fc.array(fc.nat(7), { maxLength: 30 }), (limit, holders) => {
+      let window: RequestWindow = { used: [], held: {} }
+      for (const [index, holder] of holders.entries()) {
+        const exchange = { holder: `p${holder}`, limit, spent: 0, kept: 0, wantsMore: true, nowMs: 1_000_000 + index }
+        const { requests: kept = 0 } = window.held[exchange.holder] ?? {}
+        window = exchangeRequests(window, { ...exchange, kept }).state
+        const held = Object.values(window.held).reduce((sum, one) => sum + one.requests, 0)
+        expect(held).toBeLessThanOrEqual(limit / 10)
+      }
+    }),
+  )
 })
 
 describe('in the course of a minute', () => {
