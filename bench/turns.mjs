@@ -105,14 +105,19 @@ function memoryOfApi(stack) {
   return line === undefined ? undefined : Number(line.trim().split(/\s+/)[1]) / 1024
 }
 
+/** Asks again where it was too much at once, as clients do. */
+async function startTurn(stack) {
+  for (;;) {
+    const reply = await fetch(`${stack.url}/agent-turns`, post(stack.key, bodyOf(stack.model, LONG)))
+    if (reply.ok) return (await reply.json()).request_id
+    if (reply.status !== 503) throw new Error(`${reply.status} ${await reply.text()}`)
+    await new Promise(resolve => setTimeout(resolve, 1_000))
+  }
+}
+
 async function crowd(stack) {
   const before = memoryOfApi(stack)
-  const turns = await Promise.all(
-    Array.from({ length: LIVE_TURNS }, async () => {
-      const reply = await fetch(`${stack.url}/agent-turns`, post(stack.key, bodyOf(stack.model, LONG)))
-      return (await reply.json()).request_id
-    }),
-  )
+  const turns = await Promise.all(Array.from({ length: LIVE_TURNS }, () => startTurn(stack)))
   let most = 0
   const watch = setInterval(() => (most = Math.max(most, memoryOfApi(stack) ?? 0)), 1_000)
   const ends = await Promise.all(
