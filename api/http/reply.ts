@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { finished, pipeline } from 'node:stream/promises'
 import type { Context } from 'koa'
 import type { Passage } from './passage.ts'
-import { EventStream, Reply, type AnyRoute, type BinaryReply, type NamedEvent } from './route.ts'
+import { EventStream, Reply, type AnyRoute, type BinaryReply, type StreamEvent } from './route.ts'
 
 /** Proxies cut idle connections; a comment every so often keeps them (WHATWG HTML section 9.2.7). */
 const KEEP_ALIVE_MS = 15_000
@@ -47,7 +47,7 @@ async function sendEvents(ctx: Context, stream: EventStream, passage: Passage): 
   res.flushHeaders()
   const keepAlive = setInterval(() => void (res.writableNeedDrain || res.write(': keep-alive\n\n')), KEEP_ALIVE_MS)
   try {
-    for await (const event of stream.events) await writeEvent(res, textOf(event))
+    for await (const events of stream.events) await writeEvents(res, [events].flat().map(textOf).join(''))
     res.end()
     await finished(res).catch(() => undefined)
   } finally {
@@ -55,16 +55,16 @@ async function sendEvents(ctx: Context, stream: EventStream, passage: Passage): 
   }
 }
 
-function textOf(event: string | NamedEvent): string {
+function textOf(event: StreamEvent): string {
   if (typeof event === 'string') return `data: ${event}\n\n`
   const id = event.id === undefined ? '' : `id: ${event.id}\n`
   return `${id}event: ${event.event}\ndata: ${event.data}\n\n`
 }
 
-/** Waits for a slow reader, so that at most one event is held for it. Leaving the loop ends the source. */
-async function writeEvent(res: ServerResponse, text: string): Promise<void> {
+/** Waits for a slow reader, so that little is held for it. Leaving the loop ends the source. */
+async function writeEvents(res: ServerResponse, text: string): Promise<void> {
   if (res.destroyed || res.closed) throw new Error('the client went away')
-  if (res.write(text)) return
+  if (text === '' || res.write(text)) return
   const over = new AbortController()
   const end = () => over.abort()
   const tooLong = setTimeout(end, READER_STALLS_MS)

@@ -54,11 +54,14 @@ export interface NamedEvent {
   data: string
 }
 
-/** Server-sent events (WHATWG HTML section 9.2): an item is one event, or its data alone. */
+/** An event, or its data alone. */
+export type StreamEvent = string | NamedEvent
+
+/** Server-sent events (WHATWG HTML section 9.2); those that are given together leave together. */
 export class EventStream {
-  readonly events: AsyncIterable<string | NamedEvent>
+  readonly events: AsyncIterable<StreamEvent | readonly StreamEvent[]>
   readonly headers: Record<string, string>
-  constructor(events: AsyncIterable<string | NamedEvent>, headers: Record<string, string> = {}) {
+  constructor(events: AsyncIterable<StreamEvent | readonly StreamEvent[]>, headers: Record<string, string> = {}) {
     this.events = events
     this.headers = headers
   }

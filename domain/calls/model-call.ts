@@ -108,6 +108,10 @@ export class ModelCall {
     return this.route !== undefined
   }
 
+  get hasEnded(): boolean {
+    return this.ended
+  }
+
   answeredBy(route: Route, fallbackCount: number): void {
     this.route = route
     this.fallbackCount = fallbackCount

@@ -2,7 +2,7 @@ type Fields = Record<string, unknown>
 
 /** A reply's choices put together again from the chunks of its stream. */
 export interface Assembly {
-  add(chunk: Fields): void
+  add(chunk: { choices: object[] }): void
   choices(): Fields[]
 }
 
@@ -21,7 +21,7 @@ export function createAssembly(): Assembly {
   }
   return {
     add: chunk => {
-      for (const part of chunk['choices'] as { index: number; delta: Fields; finish_reason: unknown }[]) {
+      for (const part of chunk.choices as { index: number; delta: Fields; finish_reason: unknown }[]) {
         const choice = choiceOf(part.index)
         mergeDelta(choice.message, part.delta)
         choice.finish_reason = part.finish_reason ?? choice.finish_reason

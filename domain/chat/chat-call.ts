@@ -72,6 +72,10 @@ export class ChatCall {
     if (this.meter.saw(chunk, 'delta')) this.call.sawFirstToken()
   }
 
+  get hasEnded(): boolean {
+    return this.call.hasEnded
+  }
+
   /** Ends it as completed, durably. Errors: whatever kept it from being recorded. */
   async complete(): Promise<{ usage: Usage; ipop: IpopMetadata }> {
     const result = { ...this.meter.result(), content: this.keptContent() }

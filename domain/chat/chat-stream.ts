@@ -3,45 +3,71 @@ import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import type { ChatCall } from './chat-call.ts'
 import type { IpopMetadata, Usage } from './chat.schema.ts'
-import { chunkView, closingChunk, type ReplyHead } from './reply.rules.ts'
+import { chunkWriter, closedChoices, closingChunk, type ReplyHead } from './reply.rules.ts'
 
 export const DONE = '[DONE]'
 
 /** A stream's chunk in its closed form, or its end, which comes once the call is recorded and billed. */
 export type ChatPart =
-  { kind: 'chunk'; chunk: Record<string, unknown> } | { kind: 'end'; head: ReplyHead; usage: Usage; ipop: IpopMetadata }
+  | { kind: 'chunk'; head: ReplyHead; choices: Record<string, unknown>[] }
+  | { kind: 'end'; head: ReplyHead; usage: Usage; ipop: IpopMetadata }
 
 /**
- * The upstream's chunks in their closed form, then the end. Rejects where the reply broke off: with UpstreamFailure
- * `aborted` where the client went away, else with a DomainError. Leaving it early ends the call as canceled.
+ * The upstream's chunks in their closed form, those together that arrive together, then the end. Rejects where the
+ * reply broke off: with UpstreamFailure `aborted` where the client went away, else with a DomainError. Leaving it early
+ * ends the call as canceled.
  */
-export async function* chatParts(call: ChatCall, events: AsyncIterable<string>): AsyncGenerator<ChatPart, void> {
+export async function* chatParts(call: ChatCall, events: AsyncIterable<string[]>): AsyncGenerator<ChatPart[], void> {
   try {
-    for await (const data of events) {
-      const received = parseChunk(data)
-      call.sawChunk(received)
-      const chunk = chunkView(call.head, received)
-      if (chunk !== undefined) yield { kind: 'chunk', chunk }
+    for await (const arrived of events) {
+      const { parts, fault } = partsOf(call, arrived)
+      if (parts.length > 0) yield parts
+      if (fault !== undefined) throw fault
     }
-    yield { kind: 'end', head: call.head, ...(await call.complete()) }
+    yield [{ kind: 'end', head: call.head, ...(await call.complete()) }]
   } catch (error) {
     await call.fail(error)
     throw isAborted(error) ? error : brokenOff(error)
   } finally {
-    await call.fail(new UpstreamFailure('aborted', 'the reader left'))
+    if (!call.hasEnded) await call.fail(new UpstreamFailure('aborted', 'the reader left'))
+  }
+}
+
+/** What came before a fault is passed on. */
+function partsOf(call: ChatCall, arrived: readonly string[]): { parts: ChatPart[]; fault?: Error } {
+  const parts: ChatPart[] = []
+  try {
+    for (const data of arrived) {
+      const received = parseChunk(data)
+      call.sawChunk(received)
+      const choices = closedChoices(received, 'delta')
+      // The upstream's own usage chunk has none.
+      if (choices.length > 0) parts.push({ kind: 'chunk', head: call.head, choices })
+    }
+    return { parts }
+  } catch (fault) {
+    return { parts, fault: fault as Error }
   }
 }
 
 /** The parts as the data of OpenAI's events. A failure ends it with an error event instead, never with `[DONE]`. */
-export async function* chatEvents(parts: AsyncIterable<ChatPart>, withUsage: boolean): AsyncGenerator<string, void> {
+export async function* chatEvents(
+  parts: AsyncIterable<ChatPart[]>,
+  withUsage: boolean,
+): AsyncGenerator<string[], void> {
+  let write: ReturnType<typeof chunkWriter> | undefined
+  const dataOf = (part: ChatPart): string[] => {
+    if (part.kind === 'chunk') return [(write ??= chunkWriter(part.head))(part.choices)]
+    return withUsage ? [JSON.stringify(closingChunk(part.head, part.usage, part.ipop))] : []
+  }
   try {
-    for await (const part of parts) {
-      if (part.kind === 'chunk') yield JSON.stringify(part.chunk)
-      else if (withUsage) yield JSON.stringify(closingChunk(part.head, part.usage, part.ipop))
+    for await (const together of parts) {
+      const data = together.flatMap(dataOf)
+      if (data.length > 0) yield data
     }
-    yield DONE
+    yield [DONE]
   } catch (error) {
-    if (!isAborted(error)) yield errorEvent(error)
+    if (!isAborted(error)) yield [errorEvent(error)]
   }
 }
 

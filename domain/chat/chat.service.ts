@@ -81,7 +81,7 @@ export async function completeChat(
 export async function streamChat(
   deps: ChatDeps,
   chat: ChatRequest,
-): Promise<Origin & { parts: AsyncIterable<ChatPart> }> {
+): Promise<Origin & { parts: AsyncIterable<ChatPart[]> }> {
   const plan = await planChat(deps, chat)
   const { owner } = chat.caller
   const cached = usesCache(plan.request) ? await findReply(deps, owner, plan.request) : undefined
@@ -119,8 +119,8 @@ const cachedCall = (deps: ChatDeps, { request, start }: ChatPlan): ChatCall =>
 /** The parts as the request's metadata wants them delivered. */
 function deliveredParts(
   request: ChatCompletionRequest,
-  parts: AsyncGenerator<ChatPart, void>,
-): AsyncIterable<ChatPart> {
+  parts: AsyncGenerator<ChatPart[], void>,
+): AsyncIterable<ChatPart[]> {
   const kept = outlivesClient(request) ? toTheEnd(parts) : parts
   return request.metadata?.early_answer_policy === 'stream_first_sentence' ? firstSentenceWhole(kept) : kept
 }

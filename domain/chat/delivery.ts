@@ -16,28 +16,28 @@ export async function* toTheEnd<Part>(parts: AsyncGenerator<Part, void>): AsyncG
 }
 
 /** Holds the parts back until a first sentence is whole, and lets it go at once; what follows is passed on as it comes. */
-export async function* firstSentenceWhole(parts: AsyncIterable<ChatPart>): AsyncGenerator<ChatPart, void> {
+export async function* firstSentenceWhole(parts: AsyncIterable<ChatPart[]>): AsyncGenerator<ChatPart[], void> {
   let held: ChatPart[] | undefined = []
   let text = ''
-  for await (const part of parts) {
+  for await (const together of parts) {
     if (held === undefined) {
-      yield part
+      yield together
       continue
     }
-    held.push(part)
-    const added = textOf(part)
-    text += added ?? ''
-    if (added !== undefined && !SENTENCE_END.test(text) && text.length < LONGEST_HELD_CHARACTERS) continue
-    yield* held
+    held.push(...together)
+    const added = together.map(textOf)
+    text += added.join('')
+    if (!added.includes(undefined) && !SENTENCE_END.test(text) && text.length < LONGEST_HELD_CHARACTERS) continue
+    yield held
     held = undefined
   }
-  yield* held ?? []
+  if (held !== undefined && held.length > 0) yield held
 }
 
 /** The text a chunk adds; undefined for a part of another kind, which is never waited with. */
 function textOf(part: ChatPart): string | undefined {
   if (part.kind === 'end') return undefined
-  const [choice] = part.chunk['choices'] as { delta?: { content?: unknown; tool_calls?: unknown } }[]
+  const [choice] = part.choices as { delta?: { content?: unknown; tool_calls?: unknown } }[]
   if (choice?.delta?.tool_calls !== undefined) return undefined
   return typeof choice?.delta?.content === 'string' ? choice.delta.content : ''
 }

@@ -40,23 +40,25 @@ export async function keepReply(deps: Deps, owner: Owner, request: ChatCompletio
 
 /** Passes a stream on, and keeps what it was once it has ended whole. */
 export async function* keepingReply(
-  parts: AsyncIterable<ChatPart>,
+  parts: AsyncIterable<ChatPart[]>,
   keep: (reply: Omit<CachedReply, 'sandbox'>) => Promise<void>,
-): AsyncGenerator<ChatPart, void> {
+): AsyncGenerator<ChatPart[], void> {
   const assembly = createAssembly()
-  for await (const part of parts) {
-    if (part.kind === 'chunk') assembly.add(part.chunk)
-    else await keep({ choices: assembly.choices(), usage: part.usage })
-    yield part
+  for await (const together of parts) {
+    for (const part of together) {
+      if (part.kind === 'chunk') assembly.add(part)
+      else await keep({ choices: assembly.choices(), usage: part.usage })
+    }
+    yield together
   }
 }
 
 /** A kept reply as an upstream would have streamed it: a chunk a choice, then its usage. */
-export async function* eventsOfReply({ choices, usage }: CachedReply): AsyncGenerator<string, void> {
-  for (const { message, ...choice } of choices) {
-    yield JSON.stringify({ choices: [{ ...choice, delta: deltaOf(message as Record<string, unknown>) }] })
-  }
-  yield JSON.stringify({ choices: [], usage })
+export async function* eventsOfReply({ choices, usage }: CachedReply): AsyncGenerator<string[], void> {
+  const chunks = choices.map(({ message, ...choice }) => ({
+    choices: [{ ...choice, delta: deltaOf(message as Record<string, unknown>) }],
+  }))
+  yield [...chunks, { choices: [], usage }].map(chunk => JSON.stringify(chunk))
 }
 
 function deltaOf({ tool_calls: calls, ...message }: Record<string, unknown>): Record<string, unknown> {

@@ -12,21 +12,19 @@ export interface ReplyHead {
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
 /** The contract's fields of a choice; upstreams add their own. */
-function closedChoice(choice: unknown, content: 'message' | 'delta'): Fields[] {
-  if (!isFields(choice)) return []
-  const { index, finish_reason, logprobs } = choice
-  return [
-    {
-      index: index ?? 0,
-      [content]: choice[content] ?? {},
-      finish_reason: finish_reason ?? null,
-      ...(logprobs === undefined ? {} : { logprobs }),
-    },
-  ]
+function closedChoice(choice: Fields, content: 'message' | 'delta'): Fields {
+  const closed: Fields = { index: choice['index'] ?? 0 }
+  closed[content] = choice[content] ?? {}
+  closed['finish_reason'] = choice['finish_reason'] ?? null
+  if (choice['logprobs'] !== undefined) closed['logprobs'] = choice['logprobs']
+  return closed
 }
 
-const closedChoices = (body: Fields, content: 'message' | 'delta'): Fields[] =>
-  Array.isArray(body['choices']) ? body['choices'].flatMap(choice => closedChoice(choice, content)) : []
+/** The choices of an upstream's reply or chunk, in their closed form. */
+export function closedChoices(body: Fields, content: 'message' | 'delta'): Fields[] {
+  const choices: unknown = body['choices']
+  return Array.isArray(choices) ? choices.filter(isFields).map(choice => closedChoice(choice, content)) : []
+}
 
 /** The closed reply of a completion. */
 export const completionView = (
@@ -48,6 +46,12 @@ export function chunkView(head: ReplyHead, chunk: Fields): Fields | undefined {
   return choices.length === 0 ? undefined : { ...head, object: 'chat.completion.chunk', choices }
 }
 
+/** Writes a stream's chunks: what they have in common is written once. */
+export function chunkWriter(head: ReplyHead): (choices: readonly Fields[]) => string {
+  const common = JSON.stringify({ ...head, object: 'chat.completion.chunk' }).slice(0, -1)
+  return choices => `${common},"choices":${JSON.stringify(choices)}}`
+}
+
 /** The last chunk of a stream, with what is known only then. */
 export const closingChunk = (head: ReplyHead, usage: Usage, ipop: IpopMetadata): Fields => ({
   ...head,
@@ -59,21 +63,23 @@ export const closingChunk = (head: ReplyHead, usage: Usage, ipop: IpopMetadata):
 
 /** The text that choices hold, for counting tokens where the upstream gives no usage: content, reasoning, tool calls. */
 export function textOfChoices(body: Fields, content: 'message' | 'delta'): string {
-  if (!Array.isArray(body['choices'])) return ''
-  return body['choices'].map(choice => (isFields(choice) ? textOfMessage(choice[content]) : '')).join('')
+  const choices: unknown = body['choices']
+  if (!Array.isArray(choices)) return ''
+  let text = ''
+  for (const choice of choices) if (isFields(choice)) text += textOfMessage(choice[content])
+  return text
 }
 
 function textOfMessage(message: unknown): string {
   if (!isFields(message)) return ''
-  const calls = Array.isArray(message['tool_calls']) ? (message['tool_calls'] as ({ function?: Fields } | null)[]) : []
-  const pieces = [
-    message['content'],
-    message['reasoning'] ?? message['reasoning_content'],
-    message['refusal'],
-    ...calls.flatMap(call => [call?.function?.['name'], call?.function?.['arguments']]),
-  ]
-  return pieces.filter(piece => typeof piece === 'string').join('')
+  const { content, reasoning, reasoning_content, refusal, tool_calls: calls } = message
+  const said = textOr(content) + textOr(reasoning ?? reasoning_content) + textOr(refusal)
+  return Array.isArray(calls) ? said + (calls as ({ function?: Fields } | null)[]).map(textOfCall).join('') : said
 }
+
+const textOr = (value: unknown): string => (typeof value === 'string' ? value : '')
+const textOfCall = (call: { function?: Fields } | null): string =>
+  textOr(call?.function?.['name']) + textOr(call?.function?.['arguments'])
 
 /** Whether the sandbox model answered. */
 export const isSandboxReply = (headers: ReadonlyMap<string, string>): boolean =>

@@ -43,7 +43,7 @@ export function createBackgroundStream(begun: ResponseState, idOf: IdOf): Backgr
       const fields = data as Record<string, unknown>
       if (type === 'turn.lifecycle') return lifecycle(fields['lifecycle'])
       if (type === 'turn.restarted') return restart(fields['attempt'])
-      if (type === 'turn.delta') return stream.add(fields)
+      if (type === 'turn.delta') return stream.add(data as { choices: object[] })
       return isTerminal(type) ? stream.end() : []
     },
     assembled: () => stream.assembled(),

@@ -50,7 +50,7 @@ async function* responseEvents(
   deps: ResponseDeps,
   { caller }: ResponseCall,
   { state, input }: PreparedResponse,
-  parts: AsyncIterable<ChatPart>,
+  parts: AsyncIterable<ChatPart[]>,
 ): AsyncGenerator<ResponseEvent, void> {
   const opening = openingEvents(state)
   const store = await openStore(deps, caller, state, input, opening)
@@ -60,11 +60,12 @@ async function* responseEvents(
   let ended: ResponseState | undefined
   try {
     yield* opening.map(number)
-    for await (const part of parts) {
-      const events = part.kind === 'chunk' ? stream.add(part.chunk) : stream.end()
+    for await (const together of parts) {
+      const events = together.flatMap(part => (part.kind === 'chunk' ? stream.add(part) : stream.end()))
       store.add(events)
       yield* events.map(number)
-      if (part.kind === 'end') ended = endedState(state, stream.assembled(), part)
+      const end = together.find(part => part.kind === 'end')
+      if (end !== undefined) ended = endedState(state, stream.assembled(), end)
     }
     if (ended === undefined) throw new Error('a stream of parts had no end')
     yield number(await store.end(ended))

@@ -1,8 +1,6 @@
 import type { NewEvent } from '../event-log/event-log.rules.ts'
 import type { ResponseItem } from './response.schema.ts'
 
-type Fields = Record<string, unknown>
-
 /** What a response's chunks have made so far; `finishReason` is the chat's. */
 export interface Assembled {
   output: ResponseItem[]
@@ -15,7 +13,7 @@ export interface Assembled {
  * Reasoning never becomes output. Events are without their sequence numbers.
  */
 export interface OutputStream {
-  add(chunk: Fields): NewEvent[]
+  add(chunk: { choices: object[] }): NewEvent[]
   /** Closes what is open. */
   end(): NewEvent[]
   assembled(): Assembled
@@ -80,7 +78,7 @@ export function createOutputStream(idOf: (prefix: 'msg' | 'fc', index: number) =
 
   return {
     add: chunk => {
-      const choice = (chunk['choices'] as Choice[]).find(one => (one.index ?? 0) === 0)
+      const choice = (chunk.choices as Choice[]).find(one => (one.index ?? 0) === 0)
       if (choice === undefined) return []
       finishReason = choice.finish_reason ?? finishReason
       const { content, refusal, tool_calls: calls } = choice.delta ?? {}

@@ -88,9 +88,9 @@ export const callForEvents = (deps: RoutingDeps, call: RoutedCall): Promise<Rout
     }
   })
 
-async function* untilEnd(events: AsyncIterable<string>, atEnd: () => void): AsyncGenerator<string, void> {
+async function* untilEnd<T>(items: AsyncIterable<T>, atEnd: () => void): AsyncGenerator<T, void> {
   try {
-    yield* events
+    for await (const item of items) yield item
   } finally {
     atEnd()
   }

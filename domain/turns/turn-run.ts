@@ -149,7 +149,7 @@ async function routedCall(deps: TurnRunDeps, { turn, signal }: Attempt): Promise
   return { requestId, owner, model, policy, routes, path: '/chat/completions', body: upstreamBody(request), signal }
 }
 
-async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIterable<string>): Promise<void> {
+async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIterable<string[]>): Promise<void> {
   const { turn, writer, meter } = attempt
   const head: ReplyHead = {
     id: `chatcmpl-${uuidOf(turn.id)}`,
@@ -157,20 +157,25 @@ async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIt
     model: turn.model,
   }
   let isFirst = true
-  for await (const data of events) {
-    const received = parseChunk(data)
-    if (meter.saw(received, 'delta')) attempt.firstTokenMs ??= Date.now() - attempt.startedAt.getTime()
-    const chunk = chunkView(head, received)
-    if (chunk === undefined) continue
-    attempt.toolsCalled ||= callsTools(chunk)
-    if (isFirst) writer.add(lifecycleEvent('streaming'))
-    writer.add(deltaEvent(chunk))
-    if (!isFirst) continue
-    isFirst = false
-    void setLifecycle(deps.db, turn.id, 'streaming').catch(() => undefined)
-    // The first word does not wait to be gathered with others; where it is not appended, the writer tells of it.
-    void writer.flush().catch(() => undefined)
+  for await (const arrived of events) {
+    for (const data of arrived) {
+      const received = parseChunk(data)
+      if (meter.saw(received, 'delta')) attempt.firstTokenMs ??= Date.now() - attempt.startedAt.getTime()
+      const chunk = chunkView(head, received)
+      if (chunk === undefined) continue
+      attempt.toolsCalled ||= callsTools(chunk)
+      if (isFirst) tellStreaming(deps, attempt)
+      writer.add(deltaEvent(chunk))
+      // The first word does not wait to be gathered with others; where it is not appended, the writer tells of it.
+      if (isFirst) void writer.flush().catch(() => undefined)
+      isFirst = false
+    }
   }
+}
+
+function tellStreaming({ db }: TurnRunDeps, { turn, writer }: Attempt): void {
+  writer.add(lifecycleEvent('streaming'))
+  void setLifecycle(db, turn.id, 'streaming').catch(() => undefined)
 }
 
 const callsTools = (chunk: Record<string, unknown>): boolean =>

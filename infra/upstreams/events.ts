@@ -5,12 +5,15 @@ import { UpstreamFailure } from './upstream.ts'
 
 const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
 
-/** A reply's server-sent events before the one that ends it. A stream without such an event has broken off. */
+/**
+ * A reply's server-sent events before the one that ends it, those together that arrive together. A stream without such
+ * an event has broken off.
+ */
 export async function* eventsUntil(
   body: Readable,
   signal: AbortSignal,
   isEnd: (event: EventSourceMessage) => boolean,
-): AsyncGenerator<EventSourceMessage, void, undefined> {
+): AsyncGenerator<EventSourceMessage[], void, undefined> {
   const ready: EventSourceMessage[] = []
   const parser = createParser({ onEvent: event => void ready.push(event), maxBufferSize: EVENT_LIMIT_CHARACTERS })
   try {
@@ -18,7 +21,8 @@ export async function* eventsUntil(
       parser.feed(text)
       const arrived = ready.splice(0)
       const end = arrived.findIndex(isEnd)
-      yield* end === -1 ? arrived : arrived.slice(0, end)
+      const before = end === -1 ? arrived : arrived.slice(0, end)
+      if (before.length > 0) yield before
       if (end !== -1) return
     }
   } catch (error) {
@@ -41,16 +45,17 @@ async function* textsOf(body: Readable): AsyncGenerator<string, void, undefined>
   if (last.endsWith('\r')) yield '\n'
 }
 
-/** The data again, with the first that was already taken. Ending it early ends the source. */
-export async function* withFirst(
-  first: IteratorResult<string, void>,
-  rest: AsyncGenerator<string, void, undefined>,
-): AsyncGenerator<string, void, undefined> {
-  try {
-    if (first.done === true) return
-    yield first.value
-    yield* rest
-  } finally {
-    await rest.return()
+/** A source again, with the first result that was already taken of it. Ending it early ends the source. */
+export function withFirst<T>(
+  first: IteratorResult<T, void>,
+  source: AsyncGenerator<T, void, undefined>,
+): AsyncIterableIterator<T, void> {
+  let isFirst = true
+  const next = (): Promise<IteratorResult<T, void>> => {
+    if (!isFirst) return source.next()
+    isFirst = false
+    return Promise.resolve(first)
   }
+  const again = { next, return: () => source.return(), [Symbol.asyncIterator]: () => again }
+  return again
 }

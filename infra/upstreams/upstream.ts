@@ -35,8 +35,11 @@ export interface UpstreamJson {
 }
 
 export interface UpstreamEvents {
-  /** The data of each event up to and without `[DONE]`. Rejects with UpstreamFailure where the stream breaks off. */
-  events: AsyncIterable<string>
+  /**
+   * The data of the events up to and without `[DONE]`, those together that arrive together: never none. Rejects with
+   * UpstreamFailure where the stream breaks off.
+   */
+  events: AsyncIterable<string[]>
   headers: ReadonlyMap<string, string>
 }
 

@@ -14,6 +14,6 @@ export interface Wire {
   failureOf(status: number, headers: ReadonlyMap<string, string>, text: string): UpstreamFailure
   /** A whole reply of the call. Errors: UpstreamFailure where it is none, or holds an error. */
   replyOf(call: UpstreamCall, body: Record<string, unknown>): Record<string, unknown>
-  /** The data of a stream's events. Rejects with UpstreamFailure; with what ends the whole reply before its first. */
-  eventsOf(call: UpstreamCall, body: Readable): AsyncGenerator<string, void, undefined>
+  /** The data of a stream's events, those together that arrive together. Rejects with UpstreamFailure; with what ends the whole reply before its first. */
+  eventsOf(call: UpstreamCall, body: Readable): AsyncGenerator<string[], void, undefined>
 }

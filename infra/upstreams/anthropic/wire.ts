@@ -32,12 +32,15 @@ export const anthropicWire: Wire = {
 async function* dataOfChunks(
   { body: request, signal }: UpstreamCall,
   body: Parameters<Wire['eventsOf']>[1],
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<string[], void, undefined> {
   const translation = createTranslation()
-  for await (const { data } of eventsUntil(body, signal, ({ event }) => event === 'message_stop')) {
-    for (const chunk of translation.add(parseObject(data))) yield JSON.stringify(chunk)
+  for await (const events of eventsUntil(body, signal, ({ event }) => event === 'message_stop')) {
+    for (const { data } of events) {
+      const chunks = translation.add(parseObject(data))
+      if (chunks.length > 0) yield chunks.map(chunk => JSON.stringify(chunk))
+    }
   }
   const last = translation.end()
   const options = request['stream_options'] as { include_usage?: unknown } | null | undefined
-  if (options?.include_usage === true) yield JSON.stringify(last)
+  if (options?.include_usage === true) yield [JSON.stringify(last)]
 }

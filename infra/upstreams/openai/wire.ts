@@ -25,11 +25,11 @@ function withoutFailure<Body extends Record<string, unknown>>(body: Body): Body 
 async function* dataOfEvents(
   { signal }: UpstreamCall,
   body: Parameters<Wire['eventsOf']>[1],
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<string[], void, undefined> {
   let isFirst = true
-  for await (const { data } of eventsUntil(body, signal, event => event.data === DONE)) {
-    if (isFirst) withoutFailure(parseObject(data))
+  for await (const events of eventsUntil(body, signal, event => event.data === DONE)) {
+    if (isFirst) withoutFailure(parseObject(events[0]?.data ?? ''))
     isFirst = false
-    yield data
+    yield events.map(event => event.data)
   }
 }

@@ -4,7 +4,7 @@ import { chatEvents, chatParts, DONE } from '../../../domain/chat/chat-stream.ts
 import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
 import { deferred, settled } from '../fixtures.ts'
 
-const chatChunks = (call: ChatCall, events: AsyncIterable<string>, withUsage: boolean) =>
+const chatChunks = (call: ChatCall, events: AsyncIterable<string[]>, withUsage: boolean) =>
   chatEvents(chatParts(call, events), withUsage)
 
 const ipop = { request_id: 'r', latency_ms: 1, cost_usd: 0, cache_hit: false }
@@ -15,6 +15,9 @@ function recorded(complete: () => Promise<void> = () => Promise.resolve()) {
   let ended = false
   const call = {
     head: { id: 'chatcmpl-r', created: 1, model: 'm' },
+    get hasEnded() {
+      return ended
+    },
     sawChunk: (chunk: object) => void seen.push(`saw ${JSON.stringify(chunk)}`),
     complete: async () => {
       ended = true
@@ -35,16 +38,16 @@ function recorded(complete: () => Promise<void> = () => Promise.resolve()) {
 const chunk = (content: string) => JSON.stringify({ id: 'x', choices: [{ index: 0, delta: { content } }] })
 const usageChunk = JSON.stringify({ choices: [], usage: { prompt_tokens: 1 } })
 
-async function* stream(...data: (string | Error)[]): AsyncGenerator<string> {
+async function* stream(...data: (string | Error)[]): AsyncGenerator<string[]> {
   for (const item of data) {
     if (item instanceof Error) throw item
-    yield item
+    yield [item]
   }
 }
 
-async function collect(events: AsyncIterable<string>): Promise<string[]> {
+async function collect(events: AsyncIterable<string[]>): Promise<string[]> {
   const all: string[] = []
-  for await (const data of events) all.push(data)
+  for await (const data of events) all.push(...data)
   return all
 }
 
@@ -96,8 +99,29 @@ describe('a stream that goes well', () => {
     await settled()
     expect(isClosing).toBe(false)
     commit.resolve()
-    expect((await closing).value).toContain('usage')
-    expect((await events.next()).value).toBe(DONE)
+    expect((await closing).value).toEqual([expect.stringContaining('usage')])
+    expect((await events.next()).value).toEqual([DONE])
+  })
+})
+
+describe('chunks that arrive together', () => {
+  async function* arriving(...together: string[]): AsyncGenerator<string[]> {
+    yield together
+  }
+
+  test('leave together', async () => {
+    const { call } = recorded()
+    const events = chatChunks(call, arriving(chunk('a'), chunk('b')), false)
+    expect((await events.next()).value).toEqual([expect.stringContaining('"a"'), expect.stringContaining('"b"')])
+  })
+
+  test('are passed on up to a fault among them', async () => {
+    const { call, ends } = recorded()
+    const all = await collect(chatChunks(call, arriving(chunk('a'), '{', chunk('b')), false))
+    expect(all).toHaveLength(2)
+    expect(all[0]).toContain('"a"')
+    expect(isErrorEvent(all[1])).toBe(true)
+    expect(ends()).toEqual(['failed: unavailable'])
   })
 })
 
@@ -145,7 +169,7 @@ describe('a client that goes away', () => {
     let isClosed = false
     const upstream = (async function* () {
       try {
-        for (;;) yield chunk('a')
+        for (;;) yield [chunk('a')]
       } finally {
         isClosed = true
       }
@@ -169,7 +193,7 @@ describe('a client that goes away', () => {
     const { call, ends } = recorded()
     const events = chatChunks(call, stream(chunk('a')), false)
     await events.next()
-    expect((await events.next()).value).toBe(DONE)
+    expect((await events.next()).value).toEqual([DONE])
     await events.return(undefined)
     expect(ends()).toEqual(['completing', 'completed'])
   })

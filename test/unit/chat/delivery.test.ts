@@ -2,21 +2,21 @@ import { describe, expect, test } from '@jest/globals'
 import type { ChatPart } from '../../../domain/chat/chat-stream.ts'
 import { firstSentenceWhole, toTheEnd } from '../../../domain/chat/delivery.ts'
 
-const text = (content: string): ChatPart => ({ kind: 'chunk', chunk: { choices: [{ index: 0, delta: { content } }] } })
-const toolCall: ChatPart = { kind: 'chunk', chunk: { choices: [{ index: 0, delta: { tool_calls: [] } }] } }
+const head = { id: 'chatcmpl-r', created: 1, model: 'm' }
+const text = (content: string): ChatPart => ({ kind: 'chunk', head, choices: [{ index: 0, delta: { content } }] })
+const toolCall: ChatPart = { kind: 'chunk', head, choices: [{ index: 0, delta: { tool_calls: [] } }] }
 
-/** How many parts the source had given when each part came out. */
+/** How many parts the source had given when each came out. */
 async function deliveries(all: ChatPart[]): Promise<number[]> {
   let given = 0
   const source = (async function* () {
     for (const part of all) {
       given += 1
-      yield part
+      yield [part]
     }
   })()
   const seen: number[] = []
-  const parts = firstSentenceWhole(source)
-  while ((await parts.next()).done !== true) seen.push(given)
+  for await (const parts of firstSentenceWhole(source)) seen.push(...parts.map(() => given))
   return seen
 }
 

@@ -24,7 +24,7 @@ function inOrder(given: readonly Piece[]): Piece[] {
 }
 
 /** The pieces as chunks; texts and arguments in fragments of this many characters. */
-function* chunksOf(given: readonly Piece[], size: number): Generator<Record<string, unknown>> {
+function* chunksOf(given: readonly Piece[], size: number): Generator<{ choices: object[] }> {
   const chunk = (delta: object) => ({ choices: [{ index: 0, delta, finish_reason: null }] })
   for (const piece of given) {
     if ('text' in piece) {

@@ -28,7 +28,7 @@ function merged(events: readonly NewEvent[]): NewEvent[] {
 
 const assembled = (events: readonly NewEvent[]) => {
   const assembly = createAssembly()
-  for (const event of events) assembly.add(event.data as Record<string, unknown>)
+  for (const event of events) assembly.add(event.data as { choices: object[] })
   return assembly.choices()
 }
 

@@ -47,9 +47,9 @@ const reply =
 const stream = (text: string) => (response: ServerResponse) =>
   void response.writeHead(200, { 'content-type': 'text/event-stream', 'x-model': 'm' }).end(text)
 
-async function collect(items: AsyncIterable<string>): Promise<string[]> {
+async function collect(items: AsyncIterable<string[]>): Promise<string[]> {
   const all: string[] = []
-  for await (const item of items) all.push(item)
+  for await (const together of items) all.push(...together)
   return all
 }
 
@@ -241,7 +241,7 @@ describe('a stream', () => {
     server.answer(response => response.writeHead(200).write('data: {"a":1}\n\n', () => end(response)))
     const received: string[] = []
     const reading = events().then(async ({ events: items }) => {
-      for await (const item of items) received.push(item)
+      for await (const together of items) received.push(...together)
     })
     expect((await failure(reading)).kind).toBe('unavailable')
   })
@@ -262,7 +262,7 @@ describe('a stream', () => {
     })
     const { events: items } = await events()
     for await (const item of items) {
-      expect(item).toBe('{"a":1}')
+      expect(item[0]).toBe('{"a":1}')
       break
     }
     await closed.promise

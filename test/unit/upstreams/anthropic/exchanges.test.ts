@@ -35,7 +35,7 @@ const withoutTime = ({ created, ...rest }: Fields): Fields => {
 async function chunksOf(body: Fields): Promise<Fields[]> {
   const chunks: Fields[] = []
   const { events } = await client.events(upstream, call(body))
-  for await (const data of events) chunks.push(JSON.parse(data) as Fields)
+  for await (const together of events) chunks.push(...together.map(data => JSON.parse(data) as Fields))
   return chunks
 }
 

@@ -39,7 +39,7 @@ const failure = (work: Promise<unknown>) => rejectedBy(UpstreamFailure, work)
 const json = () => client.json(upstream, call())
 const events = (signal?: AbortSignal) => client.events(upstream, call({ ...BODY, stream: true }, signal))
 async function read(received: string[] = [], signal?: AbortSignal): Promise<string[]> {
-  for await (const data of (await events(signal)).events) received.push(data)
+  for await (const data of (await events(signal)).events) received.push(...data)
   return received
 }
 
@@ -191,7 +191,7 @@ describe('a stream', () => {
       response.writeHead(200).write(eventText(BEGUN))
     })
     for await (const data of (await events()).events) {
-      expect(data).toContain('assistant')
+      expect(data[0]).toContain('assistant')
       break
     }
     await closed.promise
@@ -206,7 +206,7 @@ describe('a stream', () => {
     })
     const { events: items } = await events(controller.signal)
     const reading = (async () => {
-      for await (const item of items) expect(item).toContain('choices')
+      for await (const item of items) expect(item[0]).toContain('choices')
     })()
     controller.abort(new Error('left'))
     expect(await failure(reading)).toMatchObject({ kind: 'aborted' })

@@ -16,9 +16,11 @@ async function chunksOf(parts: Uint8Array[]): Promise<Fields[]> {
     signal: new AbortController().signal,
   }
   const chunks: Fields[] = []
-  for await (const data of anthropicWire.eventsOf(call, Readable.from(parts))) {
-    const { created, ...chunk } = JSON.parse(data) as Fields
-    chunks.push(chunk)
+  for await (const together of anthropicWire.eventsOf(call, Readable.from(parts))) {
+    for (const data of together) {
+      const { created, ...chunk } = JSON.parse(data) as Fields
+      chunks.push(chunk)
+    }
   }
   return chunks
 }
