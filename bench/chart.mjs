@@ -8,7 +8,7 @@ const LABELS = {
   portkey: ['Portkey 1.15', 'no billing, no record'],
   litellm: ['LiteLLM 1.106', 'two workers; no billing, no record'],
 }
-const SIZE = { width: 760, left: 270, right: 150, top: 64, row: 52, bar: 26 }
+const SIZE = { width: 760, left: 270, right: 190, top: 64, row: 52, bar: 26 }
 
 /** Draws results/chat.json as results/chart.svg: requests per second by target, on a scale from zero. */
 export async function writeChart() {
@@ -27,6 +27,7 @@ function svgOf(rows, where) {
   const description = rows.map(({ target, requests_per_second: rate }) => `${LABELS[target][0]}: ${numberText(rate)}`)
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Chat requests per second at ${CONNECTIONS} connections. ${description.join(', ')}.">
 <style>${STYLE}</style>
+<rect x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="8" class="card"/>
 <text x="16" y="28" class="title">Chat requests per second</text>
 <text x="16" y="48" class="note">${CONNECTIONS} connections, medians of one run; mock upstream and load generator on the same machine</text>
 ${rows.map((one, place) => barOf(one, place, { ours, most })).join('\n')}
@@ -49,17 +50,19 @@ function barOf({ target, requests_per_second: rate }, place, { ours, most }) {
 }
 
 /** How this API compares with the target. */
-const timesText = times => `IPOP: ${times >= 10 ? Math.round(times) : times.toFixed(times >= 1 ? 1 : 2)}×`
+const timesText = times => `IPOP does ${times >= 10 ? Math.round(times) : times.toFixed(times >= 1 ? 1 : 2)}×`
 
 const numberText = value => Math.round(value).toLocaleString('en')
 const escaped = text => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
-/** On its own a picture has no background: its colours are readable on white and on black alike, or change with the scheme. */
+/** The picture has its own background: a page's scheme may be another than the one that the picture is told of. */
 const STYLE = `
+.card { fill: #ffffff; stroke: #d1d9e0 }
 text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
-.title { font-size: 17px; font-weight: 600 } .name { font-weight: 600 } .ours { fill: #0969da }
-.note { font-size: 12px; font-weight: 400; fill: #59636e } .value { font-variant-numeric: tabular-nums; font-weight: 600 }
+.title { font-size: 17px; font-weight: 600 } .name, .value { font-weight: 600 } .ours { fill: #0969da }
+.note { font-size: 12px; font-weight: 400; fill: #59636e }
 .bar { fill: #8c959f } .ours-bar { fill: #0969da }
 @media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc } .note { fill: #9198a1 } .ours { fill: #4493f8 } .ours-bar { fill: #4493f8 } .bar { fill: #656c76 }
+  .card { fill: #0d1117; stroke: #3d444d } text { fill: #f0f6fc } .note { fill: #9198a1 }
+  .bar { fill: #656c76 } .ours, .ours-bar { fill: #4493f8 }
 }`

@@ -8,7 +8,7 @@ const machine = () => ({
   cores: availableParallelism(),
   cpu: cpus()[0]?.model ?? 'unknown',
   memory_gb: Math.round(totalmem() / 2 ** 30),
-  os: `${type()} ${release()} ${arch()}`,
+  os: `${type()} ${release().split('-')[0]} ${arch()}`,
   node: process.version,
 })
 

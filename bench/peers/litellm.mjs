@@ -53,6 +53,6 @@ async function install() {
     await run(`${FOLDER}/bin/pip`, ['install', ...quiet, `litellm[proxy]==${VERSION}`], { maxBuffer: 2 ** 26 })
   } catch (error) {
     await rm(FOLDER, { recursive: true, force: true })
-    throw error
+    throw error.code === 'ENOENT' ? new Error('it needs python3') : error
   }
 }
