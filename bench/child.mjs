@@ -9,7 +9,11 @@ export const CACHE = fileURLToPath(new URL('../node_modules/.cache/ipop-bench/',
 
 const STOP_WITHIN_MS = 20_000
 const running = new Set()
-process.on('exit', () => running.forEach(child => child.kill('SIGTERM')))
+
+/** Resolves when everything that was started has ended. */
+export const stopChildren = () => Promise.all([...running].map(({ stop }) => stop()))
+
+process.on('exit', () => running.forEach(({ child }) => child.kill('SIGTERM')))
 
 export async function freePort() {
   const server = createServer()
@@ -22,19 +26,20 @@ export async function freePort() {
 /** A child that ends with this process at the latest, and in order by `stop`. */
 export function startChild(command, args, options) {
   const child = spawn(command, args, options)
-  running.add(child)
   const ended = new Promise(resolve => {
     child.once('error', error => resolve(error.message))
     child.once('exit', (code, signal) => resolve(signal ?? `code ${code}`))
   })
-  void ended.then(() => running.delete(child))
   const stop = async (signal = 'SIGTERM') => {
     child.kill(signal)
     const killing = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS)
     await ended
     clearTimeout(killing)
   }
-  return { child, ended, stop }
+  const started = { child, ended, stop }
+  running.add(started)
+  void ended.then(() => running.delete(started))
+  return started
 }
 
 /** A server with its log in the cache folder; resolves once it answers at its address, whatever it answers. */

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { CACHE, startChild } from './child.mjs'
@@ -35,8 +36,10 @@ export async function startMock(options = {}) {
  * list.
  */
 export async function runLoad(options) {
-  const { stdout } = await run(PROGRAM, ['run', ...flags(options)])
-  return JSON.parse(stdout)
+  const { child, ended } = startChild(PROGRAM, ['run', ...flags(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const report = await text(child.stdout)
+  if ((await ended) !== 'code 0') throw new Error(`the load generator ended with ${await ended}`)
+  return JSON.parse(report)
 }
 
 const flags = options =>

@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { writeChart } from './chart.mjs'
+import { stopChildren } from './child.mjs'
 import { buildLoad, startMock } from './load.mjs'
 import { goalLines, table, writeResult } from './report.mjs'
 import { startStack } from './stack.mjs'
@@ -75,8 +76,9 @@ async function measureAll(options) {
   }
 }
 
-// What was started ends with this process, however it ends.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => void stopChildren().then(() => process.exit(1)))
+}
 
 try {
   const options = optionsOf(process.argv.slice(2))

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { readFileSync, rmSync } from 'node:fs'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -53,6 +53,8 @@ export async function startStack(upstreamUrl, { models = [], env = {} } = {}) {
     env: stackEnv,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  // At once, since the bench may end as soon as the stack has.
+  const cleaned = ended.then(() => rmSync(folder, { recursive: true, force: true }))
   const key = await announcedKey(child, ended)
   const { processes, databaseUrl } = JSON.parse(readFileSync(join(dataDir, 'stack.json'), 'utf8'))
   return {
@@ -65,7 +67,7 @@ export async function startStack(upstreamUrl, { models = [], env = {} } = {}) {
     ipop: (...args) => operator(stackEnv, args),
     stop: async () => {
       await stop('SIGINT')
-      await rm(folder, { recursive: true, force: true })
+      await cleaned
     },
   }
 }
