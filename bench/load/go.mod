@@ -1,0 +1,3 @@
+module ipop/bench/load
+
+go 1.22
