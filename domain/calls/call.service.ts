@@ -17,11 +17,9 @@ export type RecordCall = (call: CallRecord, reservation: Reservation) => Promise
 
 export function createCallRecorder(deps: { db: Database; balances: Balances; metrics: Metrics }): RecordCall {
   const commit = createGroupCommit<Finished, void>(async group => {
-    const { accounts } = await inTransaction(deps.db, tx =>
-      recordCalls(
-        tx,
-        group.map(({ call }) => call),
-      ),
+    const { accounts } = await recordDirectCalls(
+      deps.db,
+      group.map(({ call }) => call),
     )
     // In one tick, so that nobody sees the new balance with the old reservations.
     deps.balances.refresh(accounts)
@@ -38,6 +36,12 @@ export function createCallRecorder(deps: { db: Database; balances: Balances; met
     }
   }
 }
+
+/** Records and charges calls of no job: in one statement, and so in one round trip, where nothing else is kept of them. */
+const recordDirectCalls = (db: Database, calls: readonly CallRecord[]): Promise<RecordedCalls> =>
+  calls.some(call => call.content !== undefined)
+    ? inTransaction(db, tx => recordCalls(tx, calls))
+    : insertCalls(db, calls)
 
 /** Records and charges calls in a transaction, each once however often it comes. Locks their accounts. */
 export async function recordCalls(tx: Transaction, calls: readonly CallRecord[]): Promise<RecordedCalls> {

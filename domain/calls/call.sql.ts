@@ -1,4 +1,4 @@
-import type { Transaction } from '../../infra/postgres/database.ts'
+import type { PreparedStatement, Queryable } from '../../infra/postgres/database.ts'
 import type { AccountRow } from '../ledger/ledger.service.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { CallRecord } from './call.rules.ts'
@@ -11,11 +11,12 @@ export interface RecordedCalls {
 
 /**
  * Records calls, charges them and adds them to the hourly totals, each call once however often it comes: only rows
- * that were inserted are charged. A call of a job draws on the job's hold first. The accounts must be locked; they guard
- * the holds and the totals of their user.
+ * that were inserted are charged. The accounts are locked first, in one order; they guard the holds and the totals of
+ * their user. A call of a job draws on the job's hold, which is read as it was when the statement began: where there
+ * are such calls, their accounts must have been locked before.
  */
-export async function insertCalls(tx: Transaction, calls: readonly CallRecord[]): Promise<RecordedCalls> {
-  const { rows } = await tx.query<ChangedRow>(INSERT_CALLS, [JSON.stringify(calls.map(wireCall))])
+export async function insertCalls(db: Queryable, calls: readonly CallRecord[]): Promise<RecordedCalls> {
+  const { rows } = await db.query<ChangedRow>(INSERT_CALLS, [JSON.stringify(calls.map(wireCall))])
   return {
     accounts: rows.flatMap(row => (row.kind === 'account' ? [accountOf(row)] : [])),
     holds: new Map(rows.flatMap(row => (row.kind === 'hold' ? [[row.id, row.first_nanos] as const] : []))),
@@ -71,14 +72,20 @@ const COLUMNS = `id, user_id, project_id, api_key_id, surface, resource_id, mode
   provider_billed, fallback_count, duration_ms, first_token_ms, created_at, requested_model, metadata, replay_of,
   credential_id, cache_hit`
 
-const INSERT_CALLS = `
-WITH given AS (
+const INSERT_CALLS: PreparedStatement = {
+  name: 'insert_calls',
+  text: `
+WITH sent AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
     id uuid, user_id text, project_id text, api_key_id text, surface text, resource_id text, model text, upstream text,
     upstream_model text, status text, error_code text, streamed boolean, tokens_in integer, tokens_out integer,
     cached_tokens integer, reasoning_tokens integer, usage_source text, cost_nanos bigint, provider_billed boolean,
     fallback_count integer, duration_ms integer, first_token_ms integer, created_at timestamptz,
     requested_model text, metadata jsonb, replay_of uuid, credential_id text, cache_hit boolean)
+), locked AS MATERIALIZED (
+  SELECT user_id FROM accounts WHERE user_id IN (SELECT user_id FROM sent) ORDER BY user_id FOR UPDATE
+), given AS MATERIALIZED (
+  SELECT sent.* FROM sent, (SELECT count(*) FROM locked) AS first
 ), inserted AS (
   INSERT INTO inference_requests (${COLUMNS}) SELECT ${COLUMNS} FROM given ON CONFLICT (id) DO NOTHING RETURNING id
 ), fresh AS (
@@ -117,4 +124,5 @@ WITH given AS (
 )
 SELECT 'account' AS kind, user_id AS id, balance_nanos AS first_nanos, held_nanos AS second_nanos FROM account
 UNION ALL
-SELECT 'hold', resource_id, remaining_nanos, 0 FROM hold`
+SELECT 'hold', resource_id, remaining_nanos, 0 FROM hold`,
+}

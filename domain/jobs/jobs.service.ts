@@ -15,10 +15,7 @@ import {
 } from './jobs.sql.ts'
 
 /** Makes the job exist, in the transaction of its resource. The relay starts its workflow after the commit. */
-export async function startJob(tx: Transaction, job: NewJob): Promise<void> {
-  await insertJob(tx, job)
-  await insertCommand(tx, job.resourceId, 'start')
-}
+export const startJob = (tx: Transaction, job: NewJob): Promise<void> => insertJob(tx, job)
 
 /** Asks the job to stop: upstream calls are aborted at once, its workflow is cancelled. Harmless where it has ended. */
 export async function cancelJob(tx: Transaction, resourceId: string): Promise<void> {

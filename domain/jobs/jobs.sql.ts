@@ -25,7 +25,7 @@ export interface JobRow {
   ended_at: Date | null
 }
 
-export interface CommandRow {
+export interface ClaimedCommand {
   id: bigint
   resource_id: string
   run: number
@@ -33,6 +33,7 @@ export interface CommandRow {
   signal: string | null
   payload: unknown
   attempts: number
+  job: JobRow
 }
 
 export interface NewJob {
@@ -48,10 +49,17 @@ export interface NewJob {
   fileIds: string[]
 }
 
+/** Makes the job with the command that starts it, and wakes the relay. */
 export async function insertJob(tx: Transaction, job: NewJob): Promise<void> {
   await tx.query(
-    `INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, project_id, input, summary, file_ids)
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::jsonb, $8::text, $9::text[])`,
+    `WITH job AS (
+       INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, project_id, input, summary, file_ids)
+       VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::jsonb, $8::text, $9::text[])
+       RETURNING resource_id, run
+     ), command AS (
+       INSERT INTO job_commands (resource_id, run, command) SELECT resource_id, run, 'start' FROM job
+     )
+     SELECT pg_notify($10::text, '')`,
     [
       job.resourceId,
       job.kind,
@@ -62,6 +70,7 @@ export async function insertJob(tx: Transaction, job: NewJob): Promise<void> {
       JSON.stringify(job.input),
       job.summary,
       job.fileIds,
+      JOB_COMMANDS,
     ],
   )
 }
@@ -139,8 +148,8 @@ export async function claimQuietJobs(db: Queryable, limit: number): Promise<JobR
 const LEASE_SECONDS = 15
 
 /** The next commands that are due, oldest first, one a job. A command that is not settled in the lease is due again. */
-export async function claimCommands(db: Queryable, limit: number): Promise<(CommandRow & { job: JobRow })[]> {
-  const { rows } = await db.query<CommandRow & { job: JobRow }>(
+export async function claimCommands(db: Queryable, limit: number): Promise<ClaimedCommand[]> {
+  const { rows } = await db.query<ClaimedCommand>(
     `WITH due AS (
        SELECT id FROM job_commands c WHERE delivered_at IS NULL AND due_at <= now()
          AND NOT EXISTS (SELECT 1 FROM job_commands e

@@ -4,14 +4,7 @@ import type { Listener } from '../../infra/postgres/listener.ts'
 import type { WorkflowClient } from '../../infra/temporal/workflow-client.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { carryAgainAfterMs, workflowIdOf } from './jobs.rules.ts'
-import {
-  claimCommands,
-  JOB_COMMANDS,
-  setCommandDelivered,
-  setCommandFailed,
-  type CommandRow,
-  type JobRow,
-} from './jobs.sql.ts'
+import { claimCommands, JOB_COMMANDS, setCommandDelivered, setCommandFailed, type ClaimedCommand } from './jobs.sql.ts'
 
 interface Deps {
   db: Database
@@ -29,20 +22,36 @@ const LOOK_EVERY_MS = 2_000
  * a run's workflow id is fixed. While Temporal is away the commands wait; none is lost.
  */
 export function startRelay(deps: Deps): Loop {
-  const loop = createLoop({ name: 'relay', everyMs: LOOK_EVERY_MS, log: deps.log, turn: () => carryDue(deps) })
+  const carrying = new Set<Promise<void>>()
+  const carryDue = async () => {
+    const free = AT_ONCE - carrying.size
+    const commands = free === 0 ? [] : await claimCommands(deps.db, free)
+    commands.forEach(carryAside)
+    return false
+  }
+  // One that has arrived makes room, and its job's next command may follow.
+  const carryAside = (command: ClaimedCommand) => {
+    const carried = carryOne(deps, command)
+      .catch((error: unknown) => deps.log.error({ job: command.resource_id, err: error }, 'a command was not settled'))
+      .finally(() => {
+        carrying.delete(carried)
+        loop.wake()
+      })
+    carrying.add(carried)
+  }
+  const loop = createLoop({ name: 'relay', everyMs: LOOK_EVERY_MS, log: deps.log, turn: carryDue })
   deps.listener.on(JOB_COMMANDS, () => loop.wake())
   deps.listener.onGap(() => loop.wake())
-  return loop
+  return {
+    wake: () => loop.wake(),
+    stop: async () => {
+      await loop.stop()
+      await Promise.all(carrying)
+    },
+  }
 }
 
-/** One round. True where more may be due. */
-async function carryDue(deps: Deps): Promise<boolean> {
-  const commands = await claimCommands(deps.db, AT_ONCE)
-  await Promise.all(commands.map(command => carryOne(deps, command)))
-  return commands.length === AT_ONCE
-}
-
-async function carryOne(deps: Deps, command: CommandRow & { job: JobRow }): Promise<void> {
+async function carryOne(deps: Deps, command: ClaimedCommand): Promise<void> {
   try {
     if (command.run === command.job.run) await carry(deps.workflows, command)
     await setCommandDelivered(deps.db, command.id)
@@ -56,10 +65,7 @@ async function carryOne(deps: Deps, command: CommandRow & { job: JobRow }): Prom
   }
 }
 
-async function carry(
-  workflows: WorkflowClient,
-  { command, job, signal, payload }: CommandRow & { job: JobRow },
-): Promise<void> {
+async function carry(workflows: WorkflowClient, { command, job, signal, payload }: ClaimedCommand): Promise<void> {
   const workflowId = workflowIdOf({ resourceId: job.resource_id, run: job.run })
   if (command === 'cancel') return workflows.cancel(workflowId)
   if (command === 'signal') return workflows.signal(workflowId, signal ?? '', payload)

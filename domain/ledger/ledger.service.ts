@@ -65,20 +65,21 @@ export type HoldOutcome = { placed: true } | { placed: false; availableNanos: Na
 export const heldFor = async (db: Queryable, resourceId: string): Promise<Nanos> =>
   (await selectHold(db, resourceId))?.remaining_nanos ?? 0n
 
-/** Sets an amount aside for a job, once: a second call for the same resource changes nothing. Locks the account. */
+/**
+ * Sets an amount aside for a job, once: a second call for the same resource changes nothing. Locks the account until
+ * the transaction ends: call it last where nothing else has locked it. Errors: 404.
+ */
 export async function placeHold(
   tx: Transaction,
   resourceId: string,
   owner: Owner,
   amountNanos: Nanos,
 ): Promise<HoldOutcome> {
+  if (await insertHold(tx, resourceId, owner, amountNanos)) return { placed: true }
   const [account] = await lockAccounts(tx, [owner.userId])
   if (account === undefined) throw notFound('user', 'user')
   if ((await selectHold(tx, resourceId)) !== undefined) return { placed: true }
-  const available = availableNanos(account)
-  if (available < amountNanos) return { placed: false, availableNanos: available }
-  await insertHold(tx, resourceId, owner, amountNanos)
-  return { placed: true }
+  return { placed: false, availableNanos: availableNanos(account) }
 }
 
 /** Gives back what the job did not spend, once. Locks the account: call it before touching the feature's own rows. */

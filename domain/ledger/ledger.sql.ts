@@ -46,7 +46,7 @@ export async function lockAccounts(tx: Transaction, userIds: readonly string[]):
 
 interface NewEntry {
   reference: string
-  kind: 'credit' | 'hold' | 'release'
+  kind: 'credit' | 'release'
   owner: Owner
   holdResourceId?: string
   amountNanos: Nanos
@@ -79,20 +79,28 @@ export async function post(tx: Transaction, entry: NewEntry): Promise<AccountRow
   )
 }
 
-export async function insertHold(tx: Transaction, resourceId: string, owner: Owner, amount: Nanos): Promise<void> {
-  await tx.query(
-    `INSERT INTO holds (resource_id, user_id, amount_nanos, remaining_nanos)
-     VALUES ($1::text, $2::text, $3::bigint, $3::bigint)`,
-    [resourceId, owner.userId, amount],
+/**
+ * Sets an amount aside where the account has it free and the resource has no hold yet; false where either is not so.
+ * One statement, so that the account is locked for no longer than it takes the transaction to commit.
+ */
+export async function insertHold(tx: Transaction, resourceId: string, owner: Owner, amount: Nanos): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `WITH moved AS (
+       UPDATE accounts SET held_nanos = held_nanos + $5::bigint
+       WHERE user_id = $3::text AND balance_nanos - held_nanos >= $5::bigint
+         AND NOT EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
+       RETURNING user_id
+     ), hold AS (
+       INSERT INTO holds (resource_id, user_id, amount_nanos, remaining_nanos)
+       SELECT $1::text, user_id, $5::bigint, $5::bigint FROM moved
+     ), entry AS (
+       INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos)
+       SELECT $2::uuid, 'hold', user_id, $4::text, $1::text, 0, $5::bigint FROM moved
+     )
+     SELECT pg_notify($6::text, user_id) FROM moved`,
+    [resourceId, uuidOf(resourceId), owner.userId, owner.projectId, amount, ACCOUNT_CHANGES],
   )
-  await post(tx, {
-    reference: uuidOf(resourceId),
-    kind: 'hold',
-    owner,
-    holdResourceId: resourceId,
-    amountNanos: 0n,
-    heldNanos: amount,
-  })
+  return rowCount === 1
 }
 
 export async function selectHold(db: Queryable, resourceId: string): Promise<HoldRow | undefined> {

@@ -162,13 +162,14 @@ async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIt
     if (meter.saw(received, 'delta')) attempt.firstTokenMs ??= Date.now() - attempt.startedAt.getTime()
     const chunk = chunkView(head, received)
     if (chunk === undefined) continue
-    if (isFirst) {
-      isFirst = false
-      writer.add(lifecycleEvent('streaming'))
-      void setLifecycle(deps.db, turn.id, 'streaming').catch(() => undefined)
-    }
     attempt.toolsCalled ||= callsTools(chunk)
+    if (isFirst) writer.add(lifecycleEvent('streaming'))
     writer.add(deltaEvent(chunk))
+    if (!isFirst) continue
+    isFirst = false
+    void setLifecycle(deps.db, turn.id, 'streaming').catch(() => undefined)
+    // The first word does not wait to be gathered with others; where it is not appended, the writer tells of it.
+    void writer.flush().catch(() => undefined)
   }
 }
 

@@ -66,8 +66,6 @@ export async function startTurn(
   surface: TurnSurface,
 ): Promise<TurnRow> {
   await requireEnabledUser(tx, caller.owner.userId)
-  const hold = await placeHold(tx, turnId, caller.owner, worstCaseNanos)
-  if (!hold.placed) throw notCovered(worstCaseNanos, hold.availableNanos)
   await startJob(tx, {
     kind: 'turn',
     resourceId: turnId,
@@ -80,6 +78,8 @@ export async function startTurn(
   })
   const turn = await insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
   await openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
+  const hold = await placeHold(tx, turnId, caller.owner, worstCaseNanos)
+  if (!hold.placed) throw notCovered(worstCaseNanos, hold.availableNanos)
   return turn
 }
 

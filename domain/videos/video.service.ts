@@ -54,8 +54,6 @@ export async function createVideo(
     if (earlier !== undefined) return view(await requireVideo({ db: tx }, caller, earlier), undefined)
 
     await requireEnabledUser(tx, caller.owner.userId)
-    const hold = await placeHold(tx, videoId, caller.owner, heldNanos)
-    if (!hold.placed) throw notCovered(heldNanos, hold.availableNanos)
     await startJob(tx, {
       kind: 'video',
       resourceId: videoId,
@@ -67,10 +65,18 @@ export async function createVideo(
       fileIds: [],
     })
     const request = providerRequest(asked)
-    return view(
-      await insertVideo(tx, { id: videoId, caller, model: model.id, askedModel, request, metadata, heldNanos }),
-      undefined,
-    )
+    const video = await insertVideo(tx, {
+      id: videoId,
+      caller,
+      model: model.id,
+      askedModel,
+      request,
+      metadata,
+      heldNanos,
+    })
+    const hold = await placeHold(tx, videoId, caller.owner, heldNanos)
+    if (!hold.placed) throw notCovered(heldNanos, hold.availableNanos)
+    return view(video, undefined)
   })
 }
 

@@ -1,16 +1,26 @@
 import pg from 'pg'
 import { isConnectionError } from './sqlstate.ts'
 
+/**
+ * A statement that each connection parses and plans once, under its name. For those of the hot paths, whose plan does
+ * not depend on their values.
+ */
+export interface PreparedStatement {
+  /** The only one of this name. */
+  readonly name: string
+  readonly text: string
+}
+
+export type Statement = string | PreparedStatement
+
 /** Anything a statement can run on: the pool, or a transaction's connection. int8 comes as bigint, timestamptz as Date. */
 export interface Queryable {
-  query<Row>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>
+  query<Row>(statement: Statement, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>
 }
 
 /** A transaction's connection. Functions that must run inside one ask for it by this type. */
 export interface Transaction extends Queryable {
   readonly inTransaction: true
-  /** For libraries that need the driver's own client, such as result cursors. */
-  readonly client: pg.PoolClient
 }
 
 export interface Database extends Queryable {
@@ -62,7 +72,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on('error', () => undefined)
   return {
     pool,
-    query: (text, values) => withClient(pool, client => run(client, text, values)),
+    query: (statement, values) => withClient(pool, client => run(client, statement, values)),
     close: () => pool.end(),
   }
 }
@@ -75,7 +85,7 @@ export async function inTransaction<T>(db: Database, work: (tx: Transaction) => 
   return withClient(db.pool, async client => {
     await run(client, 'BEGIN')
     try {
-      const result = await work({ inTransaction: true, client, query: (text, values) => run(client, text, values) })
+      const result = await work({ inTransaction: true, query: (statement, values) => run(client, statement, values) })
       await run(client, 'COMMIT')
       return result
     } catch (error) {
@@ -102,9 +112,9 @@ async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Pro
   }
 }
 
-async function run<Row>(client: pg.PoolClient, text: string, values?: readonly unknown[]) {
+async function run<Row>(client: pg.PoolClient, statement: Statement, values?: readonly unknown[]) {
   try {
-    const result = await client.query(text, values as unknown[] | undefined)
+    const result = await client.query(statement as string, values as unknown[] | undefined)
     return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 }
   } catch (error) {
     if (!isConnectionError(error)) throw error
@@ -116,16 +126,16 @@ async function run<Row>(client: pg.PoolClient, text: string, values?: readonly u
 /** The first row, where there is one. */
 export async function queryFirst<Row>(
   db: Queryable,
-  text: string,
+  statement: Statement,
   values?: readonly unknown[],
 ): Promise<Row | undefined> {
-  const { rows } = await db.query<Row>(text, values)
+  const { rows } = await db.query<Row>(statement, values)
   return rows[0]
 }
 
 /** The only row of a statement that always gives one. */
-export async function queryOne<Row>(db: Queryable, text: string, values?: readonly unknown[]): Promise<Row> {
-  const row = await queryFirst<Row>(db, text, values)
+export async function queryOne<Row>(db: Queryable, statement: Statement, values?: readonly unknown[]): Promise<Row> {
+  const row = await queryFirst<Row>(db, statement, values)
   if (row === undefined) throw new Error('the statement gave no row')
   return row
 }
