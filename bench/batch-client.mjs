@@ -10,7 +10,13 @@ export const batchLines = (model, count, content) =>
       custom_id: `row-${index}`,
       method: 'POST',
       url: '/v1/chat/completions',
-      body: { model, messages: [{ role: 'system', content: `Row ${index}.` }, { role: 'user', content }] },
+      body: {
+        model,
+        messages: [
+          { role: 'system', content: `Row ${index}.` },
+          { role: 'user', content },
+        ],
+      },
     }),
   )
 

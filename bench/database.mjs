@@ -17,12 +17,9 @@ export async function withDatabase({ databaseUrl }, work) {
 
 /** The goal of every load: the books agree after it, by the operator's own command. */
 export async function ledgerGoal(stack, log) {
-  const goal = 'ledger verify is clean'
-  try {
-    await stack.ipop('ledger', 'verify')
-    return { goal, value: 'clean', met: true }
-  } catch (error) {
-    log(error.message)
-    return { goal, value: 'differences', met: false }
-  }
+  const isClean = await stack.ipop('ledger', 'verify').then(
+    () => true,
+    error => log(error.message),
+  )
+  return { goal: 'ledger verify: clean', value: isClean ? 'clean' : 'differences', met: isClean === true }
 }

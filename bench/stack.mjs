@@ -37,7 +37,7 @@ const EMBEDDED = { DATABASE_URL: '', TEMPORAL_ADDRESS: '', S3_ENDPOINT: '', NODE
  */
 export async function startStack(upstreamUrl, { models = [], env = {} } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'ipop-bench-'))
-  const dataDir = join(folder, 'data')
+  const dataDir = env.DATA_DIR ?? join(folder, 'data')
   const catalog = join(folder, 'catalog.json')
   await writeFile(catalog, JSON.stringify({ models: [MODEL, EMBEDDING_MODEL, ...models] }))
   const port = await freePort()

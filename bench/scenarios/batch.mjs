@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { batchLines, runBatch } from '../batch-client.mjs'
 import { runDirectly } from '../direct-script.mjs'
-import { median, rounded } from '../figures.mjs'
+import { goal, median, rounded } from '../figures.mjs'
 import { usageOf } from '../processes.mjs'
 
 export const title = 'Batch: rows/s beside a direct script, 64 at once'
@@ -25,7 +25,11 @@ export async function run({ mockUrl, rounds, quick, log, startStack }) {
       const count = quick ? one.quickRows : one.rows
       const input = { path: join(folder, 'rows.jsonl'), lines: linesOf(stack.model, one, count) }
       await writeFile(input.path, linesOf('bench', one, count).join('\n'))
-      seen.push({ ...one, count, ...(await compared({ stack, mockUrl, folder, input }, Math.min(rounds, MOST_ROUNDS), log)) })
+      seen.push({
+        ...one,
+        count,
+        ...(await compared({ stack, mockUrl, folder, input }, Math.min(rounds, MOST_ROUNDS), log)),
+      })
     }
     return { rows: seen.flatMap(rowsOf), goals: goalsOf(seen) }
   } finally {
@@ -46,7 +50,7 @@ async function compared({ stack, mockUrl, folder, input }, rounds, log) {
     seen.cpuMs.push(((cpuSeconds(stack) - before) * 1000) / count)
     seen.batch.push(count / rowSeconds)
     seen.whole.push(count / wholeSeconds)
-    log(`${count} rows: direct ${rounded(seen.direct.at(-1), 0)}/s, batch ${rounded(seen.batch.at(-1), 0)}/s`)
+    log(`${count} rows: direct ${rounded(seen.direct.at(-1))}/s, batch ${rounded(seen.batch.at(-1))}/s`)
   }
   return seen
 }
@@ -54,30 +58,28 @@ async function compared({ stack, mockUrl, folder, input }, rounds, log) {
 const cpuSeconds = ({ pids }) => Object.values(pids).reduce((sum, pid) => sum + usageOf(pid).cpuSeconds, 0)
 
 function rowsOf({ latencyMs, count, direct, batch, whole, cpuMs }) {
-  const shared = { 'upstream latency ms': latencyMs, rows: count }
-  const figures = values => ({
-    'rows/s': rounded(median(values), 0),
-    'by round': values.map(value => rounded(value, 0)).join(' / '),
+  const figures = (target, values) => ({
+    target,
+    upstream_latency_ms: latencyMs,
+    rows: count,
+    rows_per_second: rounded(median(values)),
+    min: rounded(Math.min(...values)),
+    max: rounded(Math.max(...values)),
+    of_direct: rounded(ratioOf(values, direct)),
   })
   return [
-    { target: 'direct script', ...shared, ...figures(direct), ratio: 1 },
+    figures('direct script', direct),
     {
-      target: 'batch',
-      ...shared,
-      ...figures(batch),
-      ratio: rounded(median(batch) / median(direct), 2),
-      'rows/s, upload to output': rounded(median(whole), 0),
-      'CPU ms/row, all processes': rounded(median(cpuMs), 2),
+      ...figures('batch', batch),
+      upload_to_output_per_second: rounded(median(whole)),
+      cpu_ms_per_row: rounded(median(cpuMs)),
     },
   ]
 }
 
-function goalsOf(seen) {
-  const [atOnce, slow] = seen
-  const ratio = median(slow.batch) / median(slow.direct)
-  const rate = median(atOnce.batch)
-  return [
-    { goal: 'at least 0.85x the direct script at 100 ms', value: rounded(ratio, 2), met: ratio >= 0.85 },
-    { goal: 'at least 1,500 rows/s at 0 ms', value: rounded(rate, 0), met: rate >= 1_500 },
-  ]
-}
+const ratioOf = (values, others) => median(values.map((value, round) => value / others[round]))
+
+const goalsOf = ([atOnce, slow]) => [
+  goal('rows/s of the direct script, at 100 ms: at least 0.85x', ratioOf(slow.batch, slow.direct), { least: 0.85 }),
+  goal('rows/s, at 0 ms: at least 1,500', median(atOnce.batch), { least: 1_500 }),
+]

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ledgerGoal, withDatabase } from '../database.mjs'
-import { rounded } from '../figures.mjs'
+import { goal, rounded } from '../figures.mjs'
 import { runLoad } from '../load.mjs'
 import { watchMemory } from '../memory.mjs'
 
@@ -76,26 +76,25 @@ async function counts(db) {
 
 function report({ load, seconds, drain, ledger, peaks }) {
   const accepted = load.requests_with_warmup / seconds
-  const drainRate = drain.seconds === 0 ? 0 : (drain.backlog - drain.left) / drain.seconds
   const row = {
     target: 'POST /v1/agent-turns',
-    'offered/s': RATE,
-    'accepted/s': rounded(accepted),
-    'p50 ms': rounded(load.p50_ms),
-    'p99 ms': rounded(load.p99_ms),
+    offered_per_second: RATE,
+    accepted_per_second: rounded(accepted),
+    p50_ms: rounded(load.p50_ms),
+    p99_ms: rounded(load.p99_ms),
     refused: load.errors,
     backlog: drain.backlog,
-    'drained in s': rounded(drain.seconds),
-    'drained turns/s': rounded(drainRate),
-    'completed turns/s': rounded(drain.completed / (seconds + drain.seconds)),
-    ...Object.fromEntries(Object.entries(peaks).map(([name, mb]) => [`${name} peak MB`, rounded(mb, 0)])),
+    drained_in_s: rounded(drain.seconds),
+    drained_per_second: rounded((drain.backlog - drain.left) / drain.seconds),
+    ended_per_second: rounded((drain.turns - drain.left) / (seconds + drain.seconds)),
+    ...peaks,
   }
   const goals = [
-    { goal: 'at least 200 accepted turns/s', value: row['accepted/s'], met: accepted >= 200 },
-    { goal: 'p99 of the reply under 250 ms', value: row['p99 ms'], met: load.p99_ms < 250 },
-    { goal: 'nothing refused', value: load.errors, met: load.errors === 0 },
-    { goal: 'the backlog drains to zero', value: drain.left, met: drain.left === 0 },
-    { goal: 'every turn completed', value: `${drain.completed} of ${drain.turns}`, met: drain.completed === drain.turns },
+    goal('accepted turns/s: at least 200', accepted, { least: 200 }),
+    goal('p99 of the reply: under 250 ms', load.p99_ms, { below: 250 }),
+    goal('refused: none', load.errors, { below: 1 }),
+    goal('left of the backlog: none', drain.left, { below: 1 }),
+    goal('turns that did not complete: none', drain.turns - drain.completed, { below: 1 }),
     ledger,
   ]
   return { rows: [row], goals }

@@ -1,9 +1,9 @@
 // What an open stream costs the API process while nothing comes: readers of a turn's events, and proxied chats.
 import { setTimeout as delay } from 'node:timers/promises'
-import { median, rounded } from '../figures.mjs'
+import { goal, median, megabytes, rounded } from '../figures.mjs'
 import { openStreams, requestText } from '../idle-sockets.mjs'
-import { residentMb } from '../memory.mjs'
 import { apiMetric } from '../metrics.mjs'
+import { usageOf } from '../processes.mjs'
 
 export const title = 'Memory of idle streams'
 
@@ -24,14 +24,21 @@ export async function run({ mockUrl, quick, log, startStack }) {
     // Each on a stack of its own: what one has left would be counted with the other.
     const stack = await startStack(mockUrl)
     try {
-      rows.push(await measured(stack, kind, count))
-      log(`${kind.target}: ${rows.at(-1)['kB each']} kB each`)
+      const row = await measured(stack, kind, count)
+      log(`${kind.target}: ${row.kb_each} kB each`)
+      rows.push(row)
     } finally {
       await stack.stop()
     }
   }
-  const goals = rows.map((row, index) => goalOf(row, index === 0 ? 40 : 80))
-  return { rows, goals }
+  const [reader, chat] = rows
+  return {
+    rows,
+    goals: [
+      goal('kB of an idle reader of a turn: under 40', reader.kb_each, { below: 40 }),
+      goal('kB of an idle proxied chat stream: under 80', chat.kb_each, { below: 80 }),
+    ],
+  }
 }
 
 const turnReaders = {
@@ -68,32 +75,26 @@ async function measured(stack, { target, request }, count) {
   streams.close()
   if (open !== count) throw new Error(`${open} of ${count} streams were still open`)
   const after = await settledMemory(stack)
-  const each = key => rounded(((during[key] - before[key]) * 1024) / count, 1)
+  const each = key => rounded((during[key] - before[key]) / 1024 / count)
   return {
     target,
     streams: count,
-    'RSS before MB': rounded(before.rss),
-    'with MB': rounded(during.rss),
-    'after MB': rounded(after.rss),
-    'kB each': each('rss'),
-    'of that heap kB': each('heap'),
+    mb_before: megabytes(before.rss),
+    mb_with: megabytes(during.rss),
+    mb_after: megabytes(after.rss),
+    kb_each: each('rss'),
+    heap_kb_each: each('heap'),
   }
 }
 
-/** Medians of some seconds, after a pause in which garbage goes. */
+/** Bytes: medians of some seconds, after a pause in which garbage goes. */
 async function settledMemory(stack) {
   await delay(SETTLE_MS)
   const samples = []
   for (let sample = 0; sample < SAMPLES; sample++) {
-    const heapBytes = await apiMetric(stack, 'nodejs_heap_size_used_bytes')
-    samples.push({ rss: residentMb(stack.pids.api), heap: heapBytes / 2 ** 20 })
+    const heap = await apiMetric(stack, 'nodejs_heap_size_used_bytes')
+    samples.push({ rss: usageOf(stack.pids.api).rssBytes, heap })
     await delay(SAMPLE_EVERY_MS)
   }
   return { rss: median(samples.map(one => one.rss)), heap: median(samples.map(one => one.heap)) }
 }
-
-const goalOf = (row, mostKb) => ({
-  goal: `${row.target}: under ${mostKb} kB`,
-  value: row['kB each'],
-  met: row['kB each'] < mostKb,
-})
