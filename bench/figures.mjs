@@ -19,3 +19,6 @@ export function goal(text, value, { least = -Infinity, below = Infinity }) {
   if (value === undefined || Number.isNaN(value)) return { goal: text, value: null, met: null }
   return { goal: text, value: rounded(value), met: value >= least && value < below }
 }
+
+/** The value below which that share of the values lies. */
+export const quantile = (values, share) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)]
