@@ -5,6 +5,7 @@ import { NOTHING_USED, type CallResult, type ModelCall } from '../calls/model-ca
 import { contentToKeep, type KeptContent } from '../capture/capture.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest, IpopMetadata, Usage } from './chat.schema.ts'
+import type { Chunk } from './chunks.ts'
 import { textOfChoices, type ReplyHead } from './reply.rules.ts'
 import { parseUsage, usageView } from './usage.rules.ts'
 
@@ -27,11 +28,10 @@ export class ChatMeter {
     return this.text
   }
 
-  /** Tells whether the body held any text. */
-  saw(body: Fields, content: 'message' | 'delta'): boolean {
-    const text = textOfChoices(body, content)
+  /** Tells whether there was any text. */
+  saw({ text, usage }: Pick<Chunk, 'text' | 'usage'>): boolean {
     this.text += text
-    this.reported = parseUsage(body['usage']) ?? this.reported
+    this.reported = usage ?? this.reported
     return text !== ''
   }
 
@@ -65,11 +65,12 @@ export class ChatCall {
   }
 
   sawReply(reply: Fields): void {
-    if (this.meter.saw(reply, 'message')) this.call.sawFirstToken()
+    const seen = { text: textOfChoices(reply, 'message'), usage: parseUsage(reply['usage']) }
+    if (this.meter.saw(seen)) this.call.sawFirstToken()
   }
 
-  sawChunk(chunk: Fields): void {
-    if (this.meter.saw(chunk, 'delta')) this.call.sawFirstToken()
+  sawChunk(chunk: Chunk): void {
+    if (this.meter.saw(chunk)) this.call.sawFirstToken()
   }
 
   get hasEnded(): boolean {

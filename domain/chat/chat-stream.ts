@@ -1,16 +1,15 @@
-import { failureInBody } from '../../infra/upstreams/failures.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import type { ChatCall } from './chat-call.ts'
 import type { IpopMetadata, Usage } from './chat.schema.ts'
-import { chunkWriter, closedChoices, closingChunk, type ReplyHead } from './reply.rules.ts'
+import { chunkWriter, createChunkReader, isUsageAlone, type Chunk } from './chunks.ts'
+import { closingChunk, type ReplyHead } from './reply.rules.ts'
 
 export const DONE = '[DONE]'
 
 /** A stream's chunk in its closed form, or its end, which comes once the call is recorded and billed. */
 export type ChatPart =
-  | { kind: 'chunk'; head: ReplyHead; choices: Record<string, unknown>[] }
-  | { kind: 'end'; head: ReplyHead; usage: Usage; ipop: IpopMetadata }
+  { kind: 'chunk'; head: ReplyHead; chunk: Chunk } | { kind: 'end'; head: ReplyHead; usage: Usage; ipop: IpopMetadata }
 
 /**
  * The upstream's chunks in their closed form, those together that arrive together, then the end. Rejects where the
@@ -18,9 +17,10 @@ export type ChatPart =
  * ends the call as canceled.
  */
 export async function* chatParts(call: ChatCall, events: AsyncIterable<string[]>): AsyncGenerator<ChatPart[], void> {
+  const read = createChunkReader()
   try {
     for await (const arrived of events) {
-      const { parts, fault } = partsOf(call, arrived)
+      const { parts, fault } = partsOf(call, read, arrived)
       if (parts.length > 0) yield parts
       if (fault !== undefined) throw fault
     }
@@ -34,15 +34,17 @@ export async function* chatParts(call: ChatCall, events: AsyncIterable<string[]>
 }
 
 /** What came before a fault is passed on. */
-function partsOf(call: ChatCall, arrived: readonly string[]): { parts: ChatPart[]; fault?: Error } {
+function partsOf(
+  call: ChatCall,
+  read: (data: string) => Chunk,
+  arrived: readonly string[],
+): { parts: ChatPart[]; fault?: Error } {
   const parts: ChatPart[] = []
   try {
     for (const data of arrived) {
-      const received = parseChunk(data)
-      call.sawChunk(received)
-      const choices = closedChoices(received, 'delta')
-      // The upstream's own usage chunk has none.
-      if (choices.length > 0) parts.push({ kind: 'chunk', head: call.head, choices })
+      const chunk = read(data)
+      call.sawChunk(chunk)
+      if (!isUsageAlone(chunk)) parts.push({ kind: 'chunk', head: call.head, chunk })
     }
     return { parts }
   } catch (fault) {
@@ -57,7 +59,7 @@ export async function* chatEvents(
 ): AsyncGenerator<string[], void> {
   let write: ReturnType<typeof chunkWriter> | undefined
   const dataOf = (part: ChatPart): string[] => {
-    if (part.kind === 'chunk') return [(write ??= chunkWriter(part.head))(part.choices)]
+    if (part.kind === 'chunk') return [(write ??= chunkWriter(part.head))(part.chunk)]
     return withUsage ? [JSON.stringify(closingChunk(part.head, part.usage, part.ipop))] : []
   }
   try {
@@ -69,20 +71,6 @@ export async function* chatEvents(
   } catch (error) {
     if (!isAborted(error)) yield [errorEvent(error)]
   }
-}
-
-/** An event's chunk. Errors: UpstreamFailure where it is none, or holds an error. */
-export function parseChunk(data: string): Record<string, unknown> {
-  let chunk: unknown
-  try {
-    chunk = JSON.parse(data)
-  } catch {
-    throw new UpstreamFailure('unavailable', 'a chunk is not JSON')
-  }
-  if (typeof chunk !== 'object' || chunk === null) throw new UpstreamFailure('unavailable', 'a chunk is not an object')
-  const failure = failureInBody(chunk as Record<string, unknown>)
-  if (failure !== undefined) throw failure
-  return chunk as Record<string, unknown>
 }
 
 const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'

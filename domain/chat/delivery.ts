@@ -37,7 +37,7 @@ export async function* firstSentenceWhole(parts: AsyncIterable<ChatPart[]>): Asy
 /** The text a chunk adds; undefined for a part of another kind, which is never waited with. */
 function textOf(part: ChatPart): string | undefined {
   if (part.kind === 'end') return undefined
-  const [choice] = part.choices as { delta?: { content?: unknown; tool_calls?: unknown } }[]
+  const [choice] = part.chunk.choices as { delta?: { content?: unknown; tool_calls?: unknown } }[]
   if (choice?.delta?.tool_calls !== undefined) return undefined
   return typeof choice?.delta?.content === 'string' ? choice.delta.content : ''
 }

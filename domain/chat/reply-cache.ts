@@ -46,7 +46,7 @@ export async function* keepingReply(
   const assembly = createAssembly()
   for await (const together of parts) {
     for (const part of together) {
-      if (part.kind === 'chunk') assembly.add(part)
+      if (part.kind === 'chunk') assembly.add(part.chunk)
       else await keep({ choices: assembly.choices(), usage: part.usage })
     }
     yield together

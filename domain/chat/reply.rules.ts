@@ -40,18 +40,6 @@ export const completionView = (
   ipop,
 })
 
-/** The closed form of a stream's chunk; undefined where it holds no choice (the upstream's own usage chunk). */
-export function chunkView(head: ReplyHead, chunk: Fields): Fields | undefined {
-  const choices = closedChoices(chunk, 'delta')
-  return choices.length === 0 ? undefined : { ...head, object: 'chat.completion.chunk', choices }
-}
-
-/** Writes a stream's chunks: what they have in common is written once. */
-export function chunkWriter(head: ReplyHead): (choices: readonly Fields[]) => string {
-  const common = JSON.stringify({ ...head, object: 'chat.completion.chunk' }).slice(0, -1)
-  return choices => `${common},"choices":${JSON.stringify(choices)}}`
-}
-
 /** The last chunk of a stream, with what is known only then. */
 export const closingChunk = (head: ReplyHead, usage: Usage, ipop: IpopMetadata): Fields => ({
   ...head,

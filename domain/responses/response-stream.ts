@@ -61,7 +61,7 @@ async function* responseEvents(
   try {
     yield* opening.map(number)
     for await (const together of parts) {
-      const events = together.flatMap(part => (part.kind === 'chunk' ? stream.add(part) : stream.end()))
+      const events = together.flatMap(part => (part.kind === 'chunk' ? stream.add(part.chunk) : stream.end()))
       store.add(events)
       yield* events.map(number)
       const end = together.find(part => part.kind === 'end')

@@ -10,8 +10,8 @@ import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
 import { upstreamBody } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
-import { parseChunk } from '../chat/chat-stream.ts'
-import { chunkView, type ReplyHead } from '../chat/reply.rules.ts'
+import { chunkView, createChunkReader, isUsageAlone, type Chunk } from '../chat/chunks.ts'
+import type { ReplyHead } from '../chat/reply.rules.ts'
 import { DomainError } from '../errors.ts'
 import { claimLog } from '../event-log/event-log.service.ts'
 import { createEventWriter, type AppendEvents, type EventWriter } from '../event-log/event-log.writer.ts'
@@ -156,13 +156,14 @@ async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIt
     created: Math.floor(turn.created_at.getTime() / 1000),
     model: turn.model,
   }
+  const read = createChunkReader()
   let isFirst = true
   for await (const arrived of events) {
     for (const data of arrived) {
-      const received = parseChunk(data)
-      if (meter.saw(received, 'delta')) attempt.firstTokenMs ??= Date.now() - attempt.startedAt.getTime()
+      const received = read(data)
+      if (meter.saw(received)) attempt.firstTokenMs ??= Date.now() - attempt.startedAt.getTime()
+      if (isUsageAlone(received)) continue
       const chunk = chunkView(head, received)
-      if (chunk === undefined) continue
       attempt.toolsCalled ||= callsTools(chunk)
       if (isFirst) tellStreaming(deps, attempt)
       writer.add(deltaEvent(chunk))
@@ -178,8 +179,8 @@ function tellStreaming({ db }: TurnRunDeps, { turn, writer }: Attempt): void {
   void setLifecycle(db, turn.id, 'streaming').catch(() => undefined)
 }
 
-const callsTools = (chunk: Record<string, unknown>): boolean =>
-  (chunk['choices'] as { delta?: { tool_calls?: unknown } }[]).some(choice => choice.delta?.tool_calls !== undefined)
+const callsTools = ({ choices }: Pick<Chunk, 'choices'>): boolean =>
+  (choices as { delta?: { tool_calls?: unknown } }[]).some(choice => choice.delta?.tool_calls !== undefined)
 
 /** What a failure makes of the turn. Errors: the failure, where another attempt may mend it. */
 async function outcomeOfFailure(deps: TurnRunDeps, attempt: Attempt, error: unknown): Promise<Outcome> {

@@ -4,6 +4,7 @@ import { failureOfThrown } from './failures.ts'
 import { UpstreamFailure } from './upstream.ts'
 
 const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
+const FINISH_MS = 1_000
 
 /**
  * A reply's server-sent events before the one that ends it, those together that arrive together. A stream without such
@@ -16,28 +17,40 @@ export async function* eventsUntil(
 ): AsyncGenerator<EventSourceMessage[], void, undefined> {
   const ready: EventSourceMessage[] = []
   const parser = createParser({ onEvent: event => void ready.push(event), maxBufferSize: EVENT_LIMIT_CHARACTERS })
+  let hasEnded = false
+  // Failures reach the loop below; those of a body that is no longer read are nobody's.
+  body.on('error', () => undefined)
   try {
     for await (const text of textsOf(body)) {
       parser.feed(text)
       const arrived = ready.splice(0)
       const end = arrived.findIndex(isEnd)
-      const before = end === -1 ? arrived : arrived.slice(0, end)
+      hasEnded = end !== -1
+      const before = hasEnded ? arrived.slice(0, end) : arrived
       if (before.length > 0) yield before
-      if (end !== -1) return
+      if (hasEnded) return
     }
   } catch (error) {
     throw failureOfThrown(error, signal)
   } finally {
-    body.destroy()
+    if (hasEnded) finish(body)
+    else body.destroy()
   }
   throw new UpstreamFailure('unavailable', 'the stream broke off')
+}
+
+/** Reads what little comes after the last event, so that the connection is kept for the next request. */
+function finish(body: Readable): void {
+  const tooLate = setTimeout(() => body.destroy(), FINISH_MS).unref()
+  body.once('close', () => clearTimeout(tooLate))
+  body.resume()
 }
 
 /** Where the last line ends in a carriage return, it may be half of a line's end: then the other half is added. */
 async function* textsOf(body: Readable): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder()
   let last = ''
-  for await (const bytes of body as AsyncIterable<Buffer>) {
+  for await (const bytes of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     const text = decoder.decode(bytes, { stream: true })
     last = text === '' ? last : text
     yield text

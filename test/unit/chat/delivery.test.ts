@@ -1,10 +1,15 @@
 import { describe, expect, test } from '@jest/globals'
+import { createChunkReader } from '../../../domain/chat/chunks.ts'
 import type { ChatPart } from '../../../domain/chat/chat-stream.ts'
 import { firstSentenceWhole, toTheEnd } from '../../../domain/chat/delivery.ts'
 
 const head = { id: 'chatcmpl-r', created: 1, model: 'm' }
-const text = (content: string): ChatPart => ({ kind: 'chunk', head, choices: [{ index: 0, delta: { content } }] })
-const toolCall: ChatPart = { kind: 'chunk', head, choices: [{ index: 0, delta: { tool_calls: [] } }] }
+const part = (delta: object): ChatPart => {
+  const chunk = createChunkReader()(JSON.stringify({ choices: [{ index: 0, delta }] }))
+  return { kind: 'chunk', head, chunk }
+}
+const text = (content: string) => part({ content })
+const toolCall = part({ tool_calls: [] })
 
 /** How many parts the source had given when each came out. */
 async function deliveries(all: ChatPart[]): Promise<number[]> {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createOutbound } from '../../../infra/outbound/outbound.ts'
 import { createUpstreamClient } from '../../../infra/upstreams/client.ts'
 import {
@@ -52,6 +54,16 @@ async function collect(items: AsyncIterable<string[]>): Promise<string[]> {
   for await (const together of items) all.push(...together)
   return all
 }
+
+/** Resolves at the next message of a diagnostics channel. */
+const published = (name: string): Promise<void> =>
+  new Promise(resolve => {
+    const take = () => {
+      unsubscribe(name, take)
+      resolve()
+    }
+    subscribe(name, take)
+  })
 
 describe('a request', () => {
   test('has the key, the body and the path', async () => {
@@ -232,6 +244,31 @@ describe('a stream', () => {
     const { events: items } = await events()
     more.resolve()
     expect(await collect(items)).toEqual(['{"a":1}'])
+  })
+
+  test('keeps its connection for the next request, though its end comes after its last event', async () => {
+    const own = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound)
+    const ports: unknown[] = []
+    const read = deferred<void>()
+    server.answer(response => {
+      ports.push(response.socket?.remotePort)
+      response.writeHead(200).write('data: {"a":1}\n\ndata: [DONE]\n\n')
+      void read.promise.then(() => response.end())
+    })
+    await collect((await own.events(server.upstream, callWith())).events)
+    const ended = published('undici:request:trailers')
+    read.resolve()
+    await ended
+    // The connection is free in the turn after.
+    await nextTurn()
+    server.answer(response => {
+      ports.push(response.socket?.remotePort)
+      reply(200, { id: 'x' })(response)
+    })
+    await own.json(server.upstream, callWith())
+    expect(ports).toHaveLength(2)
+    expect(ports[1]).toBe(ports[0])
+    await own.close()
   })
 
   test.each<[string, (response: ServerResponse) => void]>([
