@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -21,7 +22,7 @@ import type { Config } from '../infra/config.ts'
 import { createKeyedHash } from '../infra/crypto/keyed-hash.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
-import { createMetrics, serveMetrics } from '../infra/metrics.ts'
+import { createMetrics, serveMetrics, shareMetrics, type Metrics } from '../infra/metrics.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
 import { createOutbound } from '../infra/outbound/outbound.ts'
 import { openDatabase } from '../infra/postgres/database.ts'
@@ -120,8 +121,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     log,
     metrics,
   }
-  const metricsServer =
-    config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
+  const metricsServer = await openMetrics(metrics, config)
   const handle = createApp(routes, deps).callback()
   const underWay = new Set<Promise<void>>()
   const server = createServer((request, response) => {
@@ -143,6 +143,13 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       await db.close()
     },
   }
+}
+
+/** One of several processes tells them to the first, which has the port. */
+async function openMetrics(metrics: Metrics, { host, metricsPort }: Config): Promise<Server | undefined> {
+  if (cluster.isWorker) shareMetrics(metrics)
+  else if (metricsPort !== undefined) return serveMetrics(metrics.registry, host, metricsPort)
+  return undefined
 }
 
 async function listen(server: Server, { host, port }: Config): Promise<Server> {

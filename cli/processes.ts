@@ -1,20 +1,30 @@
+import cluster from 'node:cluster'
 import { ConfigError, readConfig, type Config } from '../infra/config.ts'
 import type { SandboxOptions } from '../infra/dev/sandbox/server.ts'
 import { createLog, type Log } from '../infra/log.ts'
-import { announceReady, stopOnSignal } from '../infra/process.ts'
+import { announceReady, boundHeap, stopOnSignal } from '../infra/process.ts'
+import { startCluster, type RunningCluster } from './api-cluster.ts'
 
 /** How long requests under way may take to end when the process is told to stop. */
 const API_GRACE_MS = 5_000
 const PROCESS_GRACE_MS = 6_500
+const CLUSTER_GRACE_MS = 6_800
 
-/** Runs an API process until it is told to stop. */
+/** Runs the API, in one process or several, until it is told to stop. */
 export async function runApi(env: NodeJS.ProcessEnv): Promise<void> {
   const { config, log } = processOf('api', env)
+  const isFirstOfSeveral = config.apiProcesses > 1 && cluster.isPrimary
+  const api = isFirstOfSeveral ? await startCluster(config, log) : await startApiProcess(config, log)
+  log.info({ host: config.host, port: api.port }, 'the API listens')
+  stopOnSignal({ log, stop: () => api.stop(), graceMs: isFirstOfSeveral ? CLUSTER_GRACE_MS : PROCESS_GRACE_MS })
+  announceReady({ port: api.port })
+}
+
+async function startApiProcess(config: Config, log: Log): Promise<RunningCluster> {
   const { startApi } = await import('../api/server.ts')
   const api = await startApi(config, log)
-  log.info({ host: config.host, port: api.port }, 'the API listens')
-  stopOnSignal({ log, stop: () => api.stop(API_GRACE_MS), graceMs: PROCESS_GRACE_MS })
-  announceReady({ port: api.port })
+  boundHeap()
+  return { port: api.port, stop: () => api.stop(API_GRACE_MS) }
 }
 
 /** Runs a worker process until it is told to stop, or rejects where it fails. */

@@ -20,6 +20,7 @@ const Environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1' }),
   PORT: port({ default: 8080 }),
   METRICS_PORT: Type.Optional(port()),
+  API_PROCESSES: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
   PUBLIC_URL: Type.Optional(Url),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'], { default: 'info' }),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
@@ -77,6 +78,8 @@ export interface Config {
   host: string
   port: number
   metricsPort: number | undefined
+  /** Of an API that listens on one port. */
+  apiProcesses: number
   /** Where clients reach the API; for links and examples. */
   publicUrl: string
   logLevel: Environment['LOG_LEVEL']
@@ -127,6 +130,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     host: e.HOST,
     port: e.PORT,
     metricsPort: e.METRICS_PORT,
+    apiProcesses: e.API_PROCESSES,
     publicUrl: (e.PUBLIC_URL ?? `http://${e.HOST}:${e.PORT}`).replace(/\/+$/, ''),
     logLevel: e.LOG_LEVEL,
     adminToken: e.ADMIN_TOKEN,

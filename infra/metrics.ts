@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http'
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 /** What a process tells Prometheus. Durations are in seconds. */
 export function createMetrics(service: string) {
@@ -39,13 +39,27 @@ export function createMetrics(service: string) {
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
+export type MetricsSource = { contentType: string; metrics(): Promise<string> }
+
+/** Lets the first process of a cluster ask for this one's. */
+export function shareMetrics({ registry }: Metrics): void {
+  AggregatorRegistry.setRegistries([registry])
+  // Making one is what listens.
+  void new AggregatorRegistry()
+}
+
+/** What all processes of a cluster tell, added up; for its first process. */
+export function metricsOfCluster(): MetricsSource {
+  const registry = new AggregatorRegistry()
+  return { contentType: registry.contentType, metrics: () => registry.clusterMetrics() }
+}
 
 /** Serves `/metrics` on a port of its own; resolves with the server when it listens. */
-export function serveMetrics(metrics: Metrics, host: string, port: number): Promise<Server> {
+export function serveMetrics(registry: MetricsSource, host: string, port: number): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') return void response.writeHead(404).end()
-    metrics.registry.metrics().then(
-      text => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text),
+    registry.metrics().then(
+      text => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
       () => response.writeHead(500).end(),
     )
   })

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Log } from './log.ts'
 
 /** A terminal's Ctrl-C reaches a process twice under npm: from the terminal and passed on by npm. */
@@ -45,4 +47,16 @@ export function stopOnSignal({ log, stop, graceMs }: StopOptions): void {
   process.on('disconnect', () => end('the supervisor is gone'))
   // It had a supervisor, which went before this was called.
   if (process.connected === false) end('the supervisor is gone')
+}
+
+/**
+ * Keeps the garbage of a server that has started at no more than half of what lives. V8 would let it grow to several
+ * times that, and at first to half of all it may use. Costs a collection now, and no throughput that could be measured
+ * (docs/performance.md).
+ */
+export function boundHeap(): void {
+  setFlagsFromString('--heap-growing-percent=50')
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
 }

@@ -46,7 +46,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   const outbound = createOutbound(config.outbound)
   const upstreams = createUpstreamClient(config.upstreams, outbound)
   const metricsServer =
-    config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.host, config.metricsPort)
+    config.metricsPort === undefined ? undefined : await serveMetrics(metrics.registry, config.host, config.metricsPort)
   const deps: BatchActivityDeps & TurnActivityDeps = {
     db,
     objects: openObjectStore(config, requireSigningKey(config)),

@@ -35,6 +35,8 @@ export async function readJsonBody(ctx: Context, limitBytes: number): Promise<un
 }
 
 function requireJsonType(ctx: Context): void {
+  // What nearly all send, and by far the cheapest to tell.
+  if (ctx.get('content-type') === 'application/json') return
   if (ctx.is('application/json', '+json') !== false && ctx.is('application/json', '+json') !== null) return
   if (ctx.get('content-length') === '' && ctx.get('transfer-encoding') === '')
     throw badRequest('The request needs a JSON body.')

@@ -1,4 +1,4 @@
-import { request, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Outbound } from '../outbound/outbound.ts'
 import { anthropicWire } from './anthropic/wire.ts'
 import { createDispatchers, type UpstreamTimeouts } from './dispatchers.ts'
@@ -33,9 +33,11 @@ export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbo
     body?: object,
   ): Promise<Dispatcher.ResponseData> => {
     const wire = wireOf(upstream)
-    const reply = await request(upstream.baseUrl + path, {
+    const { origin, basePath } = addressOf(upstream)
+    const reply = await dispatchers.of(upstream).request({
+      origin,
+      path: basePath + path,
       method: body === undefined ? 'GET' : 'POST',
-      dispatcher: dispatchers.of(upstream),
       signal,
       headers: { ...(body === undefined ? {} : JSON_HEADERS), ...wire.keyHeaders(upstream) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -89,13 +91,28 @@ const isSuccess = (status: number): boolean => status === 200 || status === 202
 const headersOf = (reply: Dispatcher.ResponseData): ReadonlyMap<string, string> =>
   new Map(Object.entries(reply.headers).map(([name, value]) => [name, String(value)]))
 
-async function readText(reply: Dispatcher.ResponseData): Promise<string> {
-  const parts: Buffer[] = []
-  let sizeBytes = 0
-  for await (const part of reply.body as AsyncIterable<Buffer>) {
-    sizeBytes += part.length
-    if (sizeBytes > REPLY_LIMIT_BYTES) throw new UpstreamFailure('unavailable', 'the reply is too large')
-    parts.push(part)
-  }
-  return Buffer.concat(parts).toString('utf8')
+function readText({ body }: Dispatcher.ResponseData): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = []
+    let sizeBytes = 0
+    body.on('data', (part: Buffer) => {
+      sizeBytes += part.length
+      if (sizeBytes > REPLY_LIMIT_BYTES) body.destroy(new UpstreamFailure('unavailable', 'the reply is too large'))
+      else parts.push(part)
+    })
+    body.once('end', () => resolve(Buffer.concat(parts).toString('utf8')))
+    body.on('error', reject)
+  })
+}
+
+const addresses = new WeakMap<UpstreamSettings, { origin: string; basePath: string }>()
+
+/** Taken apart once: the settings of an upstream live as long as the catalog, or the credential they are of. */
+function addressOf(upstream: UpstreamSettings): { origin: string; basePath: string } {
+  const known = addresses.get(upstream)
+  if (known !== undefined) return known
+  const { origin, pathname } = new URL(upstream.baseUrl)
+  const address = { origin, basePath: pathname.replace(/\/$/, '') }
+  addresses.set(upstream, address)
+  return address
 }

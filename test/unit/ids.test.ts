@@ -19,6 +19,11 @@ test('ids of a kind sort by their time', async () => {
   expect(newId('file') > earlier).toBe(true)
 })
 
+test('ids of one moment sort by the order they were made in', () => {
+  const ids = Array.from({ length: 5_000 }, () => newRequestId())
+  expect([...ids].sort()).toEqual(ids)
+})
+
 test('a request id is a bare UUIDv7', () => {
   expect(newRequestId()).toMatch(UUID_V7)
 })
