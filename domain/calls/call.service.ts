@@ -45,9 +45,12 @@ const recordDirectCalls = (db: Database, calls: readonly CallRecord[]): Promise<
 
 /** Records and charges calls in a transaction, each once however often it comes. Locks their accounts. */
 export async function recordCalls(tx: Transaction, calls: readonly CallRecord[]): Promise<RecordedCalls> {
-  await lockAccounts(tx, [...new Set(calls.map(call => call.owner.userId))])
-  await keepContents(tx, calls)
-  return insertCalls(tx, calls)
+  const [, , recorded] = await Promise.all([
+    lockAccounts(tx, [...new Set(calls.map(call => call.owner.userId))]),
+    keepContents(tx, calls),
+    insertCalls(tx, calls),
+  ])
+  return recorded
 }
 
 export function countCall(metrics: Metrics, call: CallRecord): void {

@@ -152,8 +152,8 @@ export async function claimCommands(db: Queryable, limit: number): Promise<Claim
   const { rows } = await db.query<ClaimedCommand>(
     `WITH due AS (
        SELECT id FROM job_commands c WHERE delivered_at IS NULL AND due_at <= now()
-         AND NOT EXISTS (SELECT 1 FROM job_commands e
-           WHERE e.resource_id = c.resource_id AND e.delivered_at IS NULL AND e.id < c.id)
+         AND id = (SELECT min(e.id) FROM job_commands e
+           WHERE e.resource_id = c.resource_id AND e.delivered_at IS NULL)
        ORDER BY id LIMIT $1::integer FOR UPDATE SKIP LOCKED)
      UPDATE job_commands c SET attempts = attempts + 1, due_at = now() + $2::integer * interval '1 s'
      FROM due, jobs j WHERE c.id = due.id AND j.resource_id = c.resource_id

@@ -1,13 +1,15 @@
 import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import { SqlState, sqlStateOf } from '../../infra/postgres/sqlstate.ts'
 import { badRequest, notFound } from '../errors.ts'
 import { newId, uuidOf } from '../ids.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import {
   closeHold,
   insertAccount,
+  insertCredit,
   insertHold,
+  insertHoldOrFail,
   lockAccounts,
-  post,
   selectAccount,
   selectEntries,
   selectHold,
@@ -52,7 +54,7 @@ export async function postCredit(
   const [account] = await lockAccounts(tx, [userId])
   if (account === undefined) throw notFound('user', 'user')
   const reference = uuidOf(newId('credit'))
-  return post(tx, { reference, kind: 'credit', owner: { userId, projectId: null }, amountNanos, heldNanos: 0n, note })
+  return insertCredit(tx, { reference, userId, amountNanos, note })
 }
 
 /** The newest entries first. */
@@ -82,10 +84,36 @@ export async function placeHold(
   return { placed: false, availableNanos: availableNanos(account) }
 }
 
-/** Gives back what the job did not spend, once. Locks the account: call it before touching the feature's own rows. */
+/** A job was to hold more than its account has free. */
+export class HoldNotCovered extends Error {
+  override name = 'HoldNotCovered'
+  readonly availableNanos: Nanos
+
+  constructor(availableNanos: Nanos) {
+    super('the account does not cover the hold')
+    this.availableNanos = availableNanos
+  }
+}
+
+/**
+ * The same for a job that does not begin without: made for `atCommit`, since it locks the account.
+ * Errors: HoldNotCovered, after which the transaction can only be rolled back.
+ */
+export async function requireHold(
+  tx: Transaction,
+  resourceId: string,
+  owner: Owner,
+  amountNanos: Nanos,
+): Promise<void> {
+  try {
+    await insertHoldOrFail(tx, resourceId, owner, amountNanos)
+  } catch (error) {
+    if (sqlStateOf(error) !== SqlState.holdNotCovered) throw error
+    throw new HoldNotCovered(BigInt((error as { detail?: string }).detail ?? 0))
+  }
+}
+
+/** Gives back what the job did not spend, once. Locks the account: call it last, or `atCommit`. */
 export async function releaseHold(tx: Transaction, resourceId: string, owner: Owner): Promise<void> {
-  await lockAccounts(tx, [owner.userId])
-  const hold = await selectHold(tx, resourceId)
-  if (hold === undefined || hold.released_at !== null) return
-  await closeHold(tx, hold, owner)
+  await Promise.all([lockAccounts(tx, [owner.userId]), closeHold(tx, resourceId, owner)])
 }

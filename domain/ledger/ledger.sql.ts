@@ -1,4 +1,10 @@
-import { queryFirst, queryOne, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import {
+  queryFirst,
+  queryOne,
+  type PreparedStatement,
+  type Queryable,
+  type Transaction,
+} from '../../infra/postgres/database.ts'
 import { uuidOf } from '../ids.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import type { Nanos } from './money.rules.ts'
@@ -44,38 +50,28 @@ export async function lockAccounts(tx: Transaction, userIds: readonly string[]):
   return (await tx.query<AccountRow>(text, [userIds])).rows
 }
 
-interface NewEntry {
+interface NewCredit {
   reference: string
-  kind: 'credit' | 'release'
-  owner: Owner
-  holdResourceId?: string
+  userId: string
   amountNanos: Nanos
-  heldNanos: Nanos
-  note?: string
+  note: string
 }
 
 /** Appends the entry and moves the account by it. The account must be locked. */
-export async function post(tx: Transaction, entry: NewEntry): Promise<AccountRow> {
+export async function insertCredit(
+  tx: Transaction,
+  { reference, userId, amountNanos, note }: NewCredit,
+): Promise<AccountRow> {
   await tx.query(
-    `INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos, note)
-     VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::bigint, $8::text)`,
-    [
-      entry.reference,
-      entry.kind,
-      entry.owner.userId,
-      entry.owner.projectId,
-      entry.holdResourceId ?? null,
-      entry.amountNanos,
-      entry.heldNanos,
-      entry.note ?? null,
-    ],
+    `INSERT INTO ledger_entries (reference, kind, user_id, amount_nanos, held_nanos, note)
+     VALUES ($1::uuid, 'credit', $2::text, $3::bigint, 0, $4::text)`,
+    [reference, userId, amountNanos, note],
   )
-  await tx.query('SELECT pg_notify($1::text, $2::text)', [ACCOUNT_CHANGES, entry.owner.userId])
+  await tx.query('SELECT pg_notify($1::text, $2::text)', [ACCOUNT_CHANGES, userId])
   return queryOne<AccountRow>(
     tx,
-    `UPDATE accounts SET balance_nanos = balance_nanos + $2::bigint, held_nanos = held_nanos + $3::bigint
-     WHERE user_id = $1::text RETURNING *`,
-    [entry.owner.userId, entry.amountNanos, entry.heldNanos],
+    'UPDATE accounts SET balance_nanos = balance_nanos + $2::bigint WHERE user_id = $1::text RETURNING *',
+    [userId, amountNanos],
   )
 }
 
@@ -84,42 +80,75 @@ export async function post(tx: Transaction, entry: NewEntry): Promise<AccountRow
  * One statement, so that the account is locked for no longer than it takes the transaction to commit.
  */
 export async function insertHold(tx: Transaction, resourceId: string, owner: Owner, amount: Nanos): Promise<boolean> {
-  const { rowCount } = await tx.query(
-    `WITH moved AS (
-       UPDATE accounts SET held_nanos = held_nanos + $5::bigint
-       WHERE user_id = $3::text AND balance_nanos - held_nanos >= $5::bigint
-         AND NOT EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
-       RETURNING user_id
-     ), hold AS (
-       INSERT INTO holds (resource_id, user_id, amount_nanos, remaining_nanos)
-       SELECT $1::text, user_id, $5::bigint, $5::bigint FROM moved
-     ), entry AS (
-       INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos)
-       SELECT $2::uuid, 'hold', user_id, $4::text, $1::text, 0, $5::bigint FROM moved
-     )
-     SELECT pg_notify($6::text, user_id) FROM moved`,
-    [resourceId, uuidOf(resourceId), owner.userId, owner.projectId, amount, ACCOUNT_CHANGES],
-  )
-  return rowCount === 1
+  return (await tx.query(INSERT_HOLD, holdValues(resourceId, owner, amount))).rowCount === 1
+}
+
+/** The same, but fails with `holdNotCovered`, whose detail is what the account has free, where that is too little. */
+export async function insertHoldOrFail(tx: Transaction, resourceId: string, owner: Owner, amount: Nanos) {
+  await tx.query(INSERT_HOLD_OR_FAIL, holdValues(resourceId, owner, amount))
+}
+
+const holdValues = (resourceId: string, owner: Owner, amount: Nanos) => [
+  resourceId,
+  uuidOf(resourceId),
+  owner.userId,
+  owner.projectId,
+  amount,
+  ACCOUNT_CHANGES,
+]
+
+const MOVE_TO_HOLD = `
+WITH moved AS (
+  UPDATE accounts SET held_nanos = held_nanos + $5::bigint
+  WHERE user_id = $3::text AND balance_nanos - held_nanos >= $5::bigint
+    AND NOT EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
+  RETURNING user_id
+), hold AS (
+  INSERT INTO holds (resource_id, user_id, amount_nanos, remaining_nanos)
+  SELECT $1::text, user_id, $5::bigint, $5::bigint FROM moved
+), entry AS (
+  INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos)
+  SELECT $2::uuid, 'hold', user_id, $4::text, $1::text, 0, $5::bigint FROM moved
+)`
+
+const INSERT_HOLD: PreparedStatement = {
+  name: 'insert_hold',
+  text: `${MOVE_TO_HOLD} SELECT pg_notify($6::text, user_id) FROM moved`,
+}
+
+const INSERT_HOLD_OR_FAIL: PreparedStatement = {
+  name: 'insert_hold_or_fail',
+  text: `${MOVE_TO_HOLD}
+SELECT CASE
+  WHEN EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
+  THEN pg_notify($6::text, $3::text)::text
+  ELSE refuse_hold((SELECT balance_nanos - held_nanos FROM accounts WHERE user_id = $3::text))
+END`,
 }
 
 export async function selectHold(db: Queryable, resourceId: string): Promise<HoldRow | undefined> {
   return queryFirst<HoldRow>(db, 'SELECT * FROM holds WHERE resource_id = $1::text', [resourceId])
 }
 
-export async function closeHold(tx: Transaction, hold: HoldRow, owner: Owner): Promise<void> {
-  await tx.query(
-    'UPDATE holds SET remaining_nanos = 0, released_at = now() WHERE resource_id = $1::text AND released_at IS NULL',
-    [hold.resource_id],
-  )
-  await post(tx, {
-    reference: uuidOf(hold.resource_id),
-    kind: 'release',
-    owner,
-    holdResourceId: hold.resource_id,
-    amountNanos: 0n,
-    heldNanos: -hold.remaining_nanos,
-  })
+/** Gives back what is left of an open hold; nothing where there is none. The account must be locked. */
+export async function closeHold(tx: Transaction, resourceId: string, owner: Owner): Promise<void> {
+  await tx.query(CLOSE_HOLD, [resourceId, uuidOf(resourceId), owner.projectId, ACCOUNT_CHANGES])
+}
+
+const CLOSE_HOLD: PreparedStatement = {
+  name: 'close_hold',
+  text: `
+WITH open AS MATERIALIZED (
+  SELECT * FROM holds WHERE resource_id = $1::text AND released_at IS NULL
+), closed AS (
+  UPDATE holds SET remaining_nanos = 0, released_at = now() FROM open WHERE holds.resource_id = open.resource_id
+), entry AS (
+  INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos)
+  SELECT $2::uuid, 'release', user_id, $3::text, resource_id, 0, -remaining_nanos FROM open
+), account AS (
+  UPDATE accounts a SET held_nanos = a.held_nanos - open.remaining_nanos FROM open WHERE a.user_id = open.user_id
+)
+SELECT pg_notify($4::text, user_id) FROM open`,
 }
 
 export async function selectEntries(db: Queryable, userId: string, limit: number): Promise<EntryRow[]> {

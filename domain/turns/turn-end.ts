@@ -57,8 +57,6 @@ async function endTurnIn(
   last: Append,
 ): Promise<void> {
   const owner = { userId: turn.user_id, projectId: turn.project_id }
-  if (end.call !== undefined) await recordCalls(tx, [end.call])
-  await releaseHold(tx, turn.id, owner)
   if (!(await endJob(tx, run, end.ending))) throw new JobSuperseded()
   await appendIn(tx, last)
   await setTurnEnded(tx, turn.id, end.ending, end.error)
@@ -69,6 +67,10 @@ async function endTurnIn(
     resourceId: turn.id,
     data: { status: end.ending, model: turn.model, cost_usd: usdNumber(end.call?.costNanos ?? 0n) },
   })
+  const { call } = end
+  tx.atCommit(() =>
+    Promise.all([call === undefined ? undefined : recordCalls(tx, [call]), releaseHold(tx, turn.id, owner)]),
+  )
 }
 
 /** After every attempt of a run: its writer is newer than any that may still be at work. */

@@ -11,7 +11,7 @@ import { openLog, requireLog } from '../event-log/event-log.service.ts'
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { newId, prefixedId, uuidOf } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
-import { placeHold } from '../ledger/ledger.service.ts'
+import { HoldNotCovered, requireHold } from '../ledger/ledger.service.ts'
 import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
@@ -57,7 +57,7 @@ export interface AdmittedTurn {
 
 const TITLES: Record<TurnSurface, string> = { turn: 'agent turn', responses: 'background response' }
 
-/** Makes a turn in the transaction of what it is run for. Errors: 401, 402. */
+/** Makes a turn in the transaction of what it is run for. Errors: 401; as the transaction commits, 402. */
 export async function startTurn(
   tx: Transaction,
   caller: Caller,
@@ -65,8 +65,8 @@ export async function startTurn(
   { request, worstCaseNanos }: AdmittedTurn,
   surface: TurnSurface,
 ): Promise<TurnRow> {
-  await requireEnabledUser(tx, caller.owner.userId)
-  await startJob(tx, {
+  const enabled = requireEnabledUser(tx, caller.owner.userId)
+  const job = startJob(tx, {
     kind: 'turn',
     resourceId: turnId,
     owner: caller.owner,
@@ -76,10 +76,14 @@ export async function startTurn(
     summary: `${TITLES[surface]} of ${request.model}`,
     fileIds: [],
   })
-  const turn = await insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
-  await openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
-  const hold = await placeHold(tx, turnId, caller.owner, worstCaseNanos)
-  if (!hold.placed) throw notCovered(worstCaseNanos, hold.availableNanos)
+  const inserted = insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
+  const log = openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
+  const [, , turn] = await Promise.all([enabled, job, inserted, log])
+  tx.atCommit(() =>
+    requireHold(tx, turnId, caller.owner, worstCaseNanos).catch((error: unknown) => {
+      throw error instanceof HoldNotCovered ? notCovered(worstCaseNanos, error.availableNanos) : error
+    }),
+  )
   return turn
 }
 

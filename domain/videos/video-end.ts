@@ -33,8 +33,8 @@ export async function endVideo(
     const video = await selectVideoById(tx, videoId)
     if (video === undefined || isEnded(video.status)) return undefined
     const record = callRecord(video, ending, error)
-    await recordCalls(tx, [record])
     await endVideoIn(tx, run, video, ending, error)
+    tx.atCommit(() => Promise.all([recordCalls(tx, [record]), releaseHold(tx, video.id, ownerOf(video))]))
     return record
   })
   if (call !== undefined) countCall(deps.metrics, call)
@@ -47,17 +47,17 @@ async function endVideoIn(
   ending: VideoEnding,
   error: string | null,
 ): Promise<void> {
-  const owner = { userId: video.user_id, projectId: video.project_id }
-  await releaseHold(tx, video.id, owner)
   if (!(await endJob(tx, run, ending))) throw new JobSuperseded()
   await setVideoEnded(tx, video.id, ending, error)
   await appendEvent(tx, {
-    owner,
+    owner: ownerOf(video),
     type: `video.${ending}`,
     resourceId: video.id,
     data: { status: ending, model: video.model, cost_usd: usdNumber(costOf(video, ending)) },
   })
 }
+
+const ownerOf = (video: VideoRow) => ({ userId: video.user_id, projectId: video.project_id })
 
 const costOf = (video: VideoRow, ending: VideoEnding) => (ending === 'completed' ? (video.cost_nanos ?? 0n) : 0n)
 
@@ -66,7 +66,7 @@ function callRecord(video: VideoRow, ending: VideoEnding, error: string | null):
   const status = ending === 'completed' ? 'completed' : ending === 'cancelled' ? 'canceled' : 'failed'
   return {
     id: uuidOf(video.id),
-    owner: { userId: video.user_id, projectId: video.project_id },
+    owner: ownerOf(video),
     keyId: video.api_key_id,
     surface: 'videos',
     resourceId: video.id,

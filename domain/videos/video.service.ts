@@ -8,7 +8,7 @@ import { badRequest, conflict, DomainError, notFound, paymentRequired, unauthori
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { isId, newId, uuidOf } from '../ids.ts'
 import { startJob } from '../jobs/jobs.service.ts'
-import { placeHold } from '../ledger/ledger.service.ts'
+import { HoldNotCovered, requireHold } from '../ledger/ledger.service.ts'
 import { nanosOfUsd, usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
@@ -74,8 +74,11 @@ export async function createVideo(
       metadata,
       heldNanos,
     })
-    const hold = await placeHold(tx, videoId, caller.owner, heldNanos)
-    if (!hold.placed) throw notCovered(heldNanos, hold.availableNanos)
+    tx.atCommit(() =>
+      requireHold(tx, videoId, caller.owner, heldNanos).catch((error: unknown) => {
+        throw error instanceof HoldNotCovered ? notCovered(heldNanos, error.availableNanos) : error
+      }),
+    )
     return view(video, undefined)
   })
 }

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from '../config.ts'
 import { identify, isAlive, stopProcess, type ProcessIdentity } from './process-identity.ts'
@@ -16,6 +17,8 @@ export interface ProcessSpec {
   startTimeoutMs: number
   /** How often it is started before it is given up, where it ends before it is ready; once unless told. */
   startAttempts?: number
+  /** Runs when what answers requests leaves the processor free. */
+  isInBackground?: boolean
   stopSignal: NodeJS.Signals
   stopGraceMs: number
 }
@@ -119,10 +122,19 @@ function launch(dataDir: string, spec: ProcessSpec): Launched {
       detached: true,
       stdio: ['ignore', descriptor, descriptor, ...channel],
     })
+    if (child.pid !== undefined && spec.isInBackground === true) yieldProcessor(child.pid)
     const identity = child.pid === undefined ? undefined : identify(child.pid)
     return { child, identity, ended: endOf(child), logSizeBytes: sizeBytes }
   } finally {
     closeSync(descriptor)
+  }
+}
+
+function yieldProcessor(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // It has ended already, which whoever waits for it is told.
   }
 }
 

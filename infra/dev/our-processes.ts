@@ -13,6 +13,7 @@ export const ourProcess = (command: string, env: NodeJS.ProcessEnv): ProcessSpec
   args: [CLI, ...command.split(' ')],
   env,
   isReady: 'message',
+  isInBackground: command.startsWith('worker'),
   startTimeoutMs: START_TIMEOUT_MS,
   stopSignal: 'SIGTERM',
   stopGraceMs: STOP_GRACE_MS,

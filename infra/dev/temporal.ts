@@ -52,6 +52,7 @@ export function temporalServer(cli: string, { dataDir, namespace, ports }: Tempo
     ],
     env: withoutTemporal(process.env, dataDir),
     isReady: () => answers(`127.0.0.1:${grpc}`, namespace),
+    isInBackground: true,
     startTimeoutMs: START_TIMEOUT_MS,
     stopSignal: 'SIGTERM',
     stopGraceMs: 3_000,

@@ -18,9 +18,17 @@ export interface Queryable {
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>
 }
 
-/** A transaction's connection. Functions that must run inside one ask for it by this type. */
+/**
+ * A transaction's connection. Functions that must run inside one ask for it by this type. Statements that are sent
+ * without waiting for the one before go to the server together, and run there in their order.
+ */
 export interface Transaction extends Queryable {
   readonly inTransaction: true
+  /**
+   * Sends statements together with COMMIT: a lock that they take is held for no longer than the server needs to
+   * commit. What fails among them rolls everything back.
+   */
+  atCommit(send: () => Promise<unknown>): void
 }
 
 export interface Database extends Queryable {
@@ -66,6 +74,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     idle_in_transaction_session_timeout: 30_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    pipeline: true,
     types: typeParsers,
   })
   // An idle connection that breaks is replaced by the pool; without a listener Node would end the process.
@@ -85,14 +94,28 @@ export async function inTransaction<T>(db: Database, work: (tx: Transaction) => 
   return withClient(db.pool, async client => {
     await run(client, 'BEGIN')
     try {
-      const result = await work({ inTransaction: true, query: (statement, values) => run(client, statement, values) })
-      await run(client, 'COMMIT')
+      const atCommit: (() => Promise<unknown>)[] = []
+      const result = await work({
+        inTransaction: true,
+        query: (statement, values) => run(client, statement, values),
+        atCommit: send => void atCommit.push(send),
+      })
+      await commit(client, atCommit)
       return result
     } catch (error) {
       await client.query('ROLLBACK').catch((rollbackError: unknown) => markBroken(client, rollbackError))
       throw error
     }
   })
+}
+
+/** Errors: the first of the last statements', for which COMMIT rolled back. */
+async function commit(client: pg.PoolClient, atCommit: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const last = Promise.all(atCommit.map(send => send()))
+  const committed = run(client, 'COMMIT')
+  await Promise.allSettled([last, committed])
+  await last
+  if ((await committed).command !== 'COMMIT') throw new Error('the transaction was rolled back')
 }
 
 const brokenClients = new WeakSet<pg.PoolClient>()
@@ -115,7 +138,7 @@ async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Pro
 async function run<Row>(client: pg.PoolClient, statement: Statement, values?: readonly unknown[]) {
   try {
     const result = await client.query(statement as string, values as unknown[] | undefined)
-    return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 }
+    return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0, command: result.command }
   } catch (error) {
     if (!isConnectionError(error)) throw error
     markBroken(client, error)

@@ -10,6 +10,8 @@ export const SqlState = {
   crashShutdown: '57P02',
   cannotConnectNow: '57P03',
   tooManyConnections: '53300',
+  /** Our own, of the function `refuse_hold`. */
+  holdNotCovered: 'IP402',
 } as const
 
 /** Five characters with a digit among them: EPIPE is none. */

@@ -16,6 +16,7 @@ test('nothing set is the development default', () => {
     host: '127.0.0.1',
     port: 8080,
     metricsPort: undefined,
+    apiProcesses: 1,
     publicUrl: 'http://127.0.0.1:8080',
     logLevel: 'info',
     adminToken: undefined,
