@@ -7,6 +7,7 @@ import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { TrialDeps } from '../domain/trials/trial.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { SecretBox } from '../infra/crypto/sealing.ts'
+import type { SharedTransaction } from '../infra/postgres/shared-transaction.ts'
 import type { Log } from '../infra/log.ts'
 import type { Metrics } from '../infra/metrics.ts'
 import type { ObjectStore } from '../infra/objects/store.ts'
@@ -18,6 +19,7 @@ import type { UpstreamProbe } from '../infra/upstreams/upstream.ts'
 export interface ApiDeps extends ChatDeps {
   config: Pick<Config, 'publicUrl' | 'signingKey' | 'trustedProxies' | 'vscodeTrials'>
   db: Database
+  sharedTransaction: SharedTransaction
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
   keyCache: KeyCache

@@ -26,6 +26,7 @@ import { createMetrics, serveMetrics, shareMetrics, type Metrics } from '../infr
 import { openObjectStore } from '../infra/objects/open.ts'
 import { createOutbound } from '../infra/outbound/outbound.ts'
 import { openDatabase } from '../infra/postgres/database.ts'
+import { createSharedTransaction } from '../infra/postgres/shared-transaction.ts'
 import { openListener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/client.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey } from '../infra/config.ts'
@@ -102,6 +103,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const deps: ApiDeps = {
     config,
     db,
+    sharedTransaction: createSharedTransaction(db),
     objects: openObjectStore(config, requireSigningKey(config)),
     keyCache: createKeyCache(listener),
     requestLimits: createRequestLimiter({ db, log }),

@@ -5,7 +5,7 @@ import type { Balances, Reservation } from '../ledger/balances.ts'
 import { lockAccounts } from '../ledger/ledger.service.ts'
 import type { CallRecord } from './call.rules.ts'
 import { insertCalls, type RecordedCalls } from './call.sql.ts'
-import { createGroupCommit } from './group-commit.ts'
+import { createGroupCommit } from '../../infra/postgres/group-commit.ts'
 
 interface Finished {
   call: CallRecord

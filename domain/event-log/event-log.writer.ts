@@ -1,5 +1,5 @@
 import { inTransaction, type Database } from '../../infra/postgres/database.ts'
-import { createGroupCommit } from '../calls/group-commit.ts'
+import { createGroupCommit } from '../../infra/postgres/group-commit.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import type { Append, LogWriter, NewEvent } from './event-log.rules.ts'
 import { insertAppends } from './event-log.sql.ts'

@@ -47,7 +47,7 @@ export async function createBackgroundResponse(
   const { state, input, chat } = await prepareResponse(deps, call)
   const admitted = await admitTurn(deps, caller, chat.request as AgentTurnCreateRequest).catch(renamed)
   const queued: ResponseState = { ...state, status: 'queued', background: true }
-  return inTransaction(deps.db, async tx => {
+  return deps.sharedTransaction(caller.owner.userId, async tx => {
     const claim = { owner: caller.owner, operation: 'responses.create', key: idempotencyKey, request }
     const earlier = await claimIdempotencyKey(tx, claim, queued.id)
     if (earlier !== undefined) return responseView(stateOf(await requireResponse({ db: tx }, caller, earlier)))

@@ -1,4 +1,5 @@
 import { inTransaction, type Database, type Queryable } from '../../infra/postgres/database.ts'
+import type { SharedTransaction } from '../../infra/postgres/shared-transaction.ts'
 import type { CallFacts } from '../calls/model-call.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
@@ -33,6 +34,7 @@ import type {
 import { deleteResponseRow, insertResponse, selectResponse, type ResponseRow } from './response.sql.ts'
 
 export interface ResponseDeps extends ChatDeps {
+  sharedTransaction: SharedTransaction
   db: Database
   appendEvents: AppendEvents
 }

@@ -1,4 +1,5 @@
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { SharedTransaction } from '../../infra/postgres/shared-transaction.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { contextTooLong, estimatedInputTokens, mostOutputTokens, requireChatRequest } from '../chat/chat.rules.ts'
@@ -24,7 +25,7 @@ import type { AgentTurnCreateRequest, AgentTurnResponse } from './turn.schema.ts
 import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnRow } from './turn.sql.ts'
 
 export interface TurnDeps extends RoutingDeps {
-  db: Database
+  sharedTransaction: SharedTransaction
 }
 
 /**
@@ -38,8 +39,8 @@ export async function createTurn(
   idempotencyKey: string | undefined,
 ): Promise<AgentTurnResponse> {
   const admitted = await admitTurn(deps, caller, asked)
-  return inTransaction(deps.db, async tx => {
-    const turnId = newId('turn')
+  const turnId = newId('turn')
+  return deps.sharedTransaction(caller.owner.userId, async tx => {
     const claim = { owner: caller.owner, operation: 'turns.create', key: idempotencyKey, request: asked }
     const earlier = await claimIdempotencyKey(tx, claim, turnId)
     if (earlier !== undefined) return view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier))))
@@ -88,7 +89,11 @@ export async function startTurn(
 }
 
 /** All that is refused before a turn exists. Errors: 400, 403, 404, 409. */
-export async function admitTurn(deps: TurnDeps, caller: Caller, asked: AgentTurnCreateRequest): Promise<AdmittedTurn> {
+export async function admitTurn(
+  deps: RoutingDeps,
+  caller: Caller,
+  asked: AgentTurnCreateRequest,
+): Promise<AdmittedTurn> {
   const model = requireUsableModel(deps.catalog, asked.model, caller.rules)
   const chat = { ...asked, stream: true } as ChatCompletionRequest
   requireChatRequest(chat, model)

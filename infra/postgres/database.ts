@@ -92,19 +92,27 @@ export function openDatabase(options: DatabaseOptions): Database {
  */
 export async function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   return withClient(db.pool, async client => {
+    const atCommit: (() => Promise<unknown>)[] = []
+    let isOver = false
     await run(client, 'BEGIN')
     try {
-      const atCommit: (() => Promise<unknown>)[] = []
       const result = await work({
         inTransaction: true,
-        query: (statement, values) => run(client, statement, values),
+        query: async (statement, values) => {
+          // It would run on its own, or in whatever the connection is used for next.
+          if (isOver) throw new Error('a statement came after its transaction')
+          return run(client, statement, values)
+        },
         atCommit: send => void atCommit.push(send),
       })
       await commit(client, atCommit)
       return result
     } catch (error) {
+      isOver = true
       await client.query('ROLLBACK').catch((rollbackError: unknown) => markBroken(client, rollbackError))
       throw error
+    } finally {
+      isOver = true
     }
   })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { createGroupCommit } from '../../../domain/calls/group-commit.ts'
+import { createGroupCommit } from '../../../infra/postgres/group-commit.ts'
 import { DatabaseUnavailable } from '../../../infra/postgres/database.ts'
 import { deferred, settled } from '../fixtures.ts'
 

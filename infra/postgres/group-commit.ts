@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isTransientDatabaseError } from '../../infra/postgres/sqlstate.ts'
+import { isTransientDatabaseError } from './sqlstate.ts'
 
 interface Waiting<Item, Result> {
   item: Item
