@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { stringify } from 'csv-stringify'
 import { badRequest } from './errors.ts'
+import { firstUuidAt } from './ids.ts'
 
 const EXPORT_PAGE = 1_000
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -9,6 +10,18 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 export interface KeysetPage {
   before: string | undefined
   limit: number
+}
+
+/** How far the clocks of two machines may be apart. */
+const CLOCKS_APART_MS = 3_600_000
+
+/**
+ * What the ids of a page of calls are below: its cursor, or the end of its window. A call's id is made when its request
+ * comes (UUIDv7), so before the call's own time, but for two machines' clocks.
+ */
+export function startOfPage({ before }: KeysetPage, to: Date | null): string {
+  const end = firstUuidAt((to?.getTime() ?? Date.now()) + CLOCKS_APART_MS)
+  return before === undefined || before > end ? end : before
 }
 
 export const isUuid = (text: string): boolean => UUID.test(text)

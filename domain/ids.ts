@@ -34,6 +34,15 @@ function randomBytes(): Buffer {
   return pool.subarray(poolUsed - RANDOM_BYTES, poolUsed)
 }
 
+/** A UUIDv7 has 48 bits for its time. */
+const MOST_UUID_MS = 2 ** 48 - 1
+
+/** Below every UUIDv7 of this time, and above those of before. */
+export function firstUuidAt(timeMs: number): string {
+  const hex = Math.min(Math.max(0, timeMs), MOST_UUID_MS).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
+}
+
 /** The UUID inside a prefixed id. */
 export function uuidOf(id: string): string {
   const hex = id.slice(id.lastIndexOf('_') + 1)

@@ -50,3 +50,15 @@ export function parseWindow(
   }
   return window
 }
+
+/**
+ * What stands in a statement for each edge of the window, joined: `of` is given the edge's condition, whose parameters
+ * count from `parameter`. Bounds of its own let each be read by an index; joined to a table of edges they would not.
+ */
+export const edgesSql = ({ edges }: SplitWindow, parameter: number, of: (edge: string) => string): string =>
+  edges
+    .map((_, index) => [parameter + 2 * index, parameter + 2 * index + 1])
+    .map(([from, to]) => of(`created_at >= $${from}::timestamptz AND created_at < $${to}::timestamptz`))
+    .join('')
+
+export const edgeValues = ({ edges }: SplitWindow): Date[] => edges.flatMap(({ from, to }) => [from, to])

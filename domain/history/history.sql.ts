@@ -1,5 +1,5 @@
 import { queryFirst, type Queryable } from '../../infra/postgres/database.ts'
-import type { KeysetPage } from '../export.ts'
+import { startOfPage, type KeysetPage } from '../export.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
 
@@ -52,7 +52,7 @@ export async function selectHistory(db: Queryable, filter: HistoryFilter, page: 
        AND ($7::text IS NULL OR metadata->>'session_id' = $7::text) AND ($8::uuid IS NULL OR replay_of = $8::uuid)
        AND ($9::timestamptz IS NULL OR created_at >= $9::timestamptz)
        AND ($10::timestamptz IS NULL OR created_at < $10::timestamptz)
-       AND ($11::uuid IS NULL OR r.id < $11::uuid)
+       AND r.id < $11::uuid
      ORDER BY r.id DESC LIMIT $12::integer`,
     [
       ...ownerValues(filter.owner),
@@ -64,7 +64,7 @@ export async function selectHistory(db: Queryable, filter: HistoryFilter, page: 
       filter.replayOf ?? null,
       filter.from,
       filter.to,
-      page.before ?? null,
+      startOfPage(page, filter.to),
       page.limit,
     ],
   )

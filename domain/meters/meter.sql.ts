@@ -1,8 +1,8 @@
 import type { Queryable } from '../../infra/postgres/database.ts'
-import type { KeysetPage } from '../export.ts'
+import { startOfPage, type KeysetPage } from '../export.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
-import type { SplitWindow } from '../time-window.rules.ts'
+import { edgesSql, edgeValues, type SplitWindow } from '../time-window.rules.ts'
 
 export interface MeterFilter {
   owner: Owner
@@ -51,9 +51,9 @@ export async function selectMeterEvents(
        (CASE WHEN cost_nanos = 0 THEN tokens_in + tokens_out ELSE 0 END)::bigint AS free_quantity, cost_nanos, created_at
      FROM inference_requests WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED}
        AND ($6::timestamptz IS NULL OR created_at >= $6::timestamptz) AND ($7::timestamptz IS NULL OR created_at < $7::timestamptz)
-       AND ($8::uuid IS NULL OR id < $8::uuid)
+       AND id < $8::uuid
      ORDER BY id DESC LIMIT $9::integer`,
-    [...filterValues(filter), filter.from, filter.to, page.before ?? null, page.limit],
+    [...filterValues(filter), filter.from, filter.to, startOfPage(page, filter.to), page.limit],
   )
   return rows
 }
@@ -72,11 +72,14 @@ export async function selectMeterTotals(
        FROM usage_hourly
        WHERE user_id = $1::text AND project_id IN ('', coalesce($2::text, '')) AND ${FILTERED} AND $6::boolean
          AND ($7::timestamptz IS NULL OR hour >= $7::timestamptz) AND ($8::timestamptz IS NULL OR hour < $8::timestamptz)
+       ${edgesSql(
+         window,
+         9,
+         edge => `
        UNION ALL
-       SELECT ${METER}, 1, r.tokens_in + r.tokens_out,
-         CASE WHEN r.cost_nanos = 0 THEN r.tokens_in + r.tokens_out ELSE 0 END, r.cost_nanos
-       FROM unnest($9::timestamptz[], $10::timestamptz[]) AS edge(starts, ends), inference_requests r
-       WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED} AND r.created_at >= edge.starts AND r.created_at < edge.ends
+       SELECT ${METER}, 1, tokens_in + tokens_out, CASE WHEN cost_nanos = 0 THEN tokens_in + tokens_out ELSE 0 END, cost_nanos
+       FROM inference_requests WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED} AND ${edge}`,
+       )}
      ) AS parts
      GROUP BY meter ORDER BY meter`,
     [
@@ -84,8 +87,7 @@ export async function selectMeterTotals(
       window.hours !== undefined,
       window.hours?.from ?? null,
       window.hours?.to ?? null,
-      window.edges.map(edge => edge.from),
-      window.edges.map(edge => edge.to),
+      ...edgeValues(window),
     ],
   )
   return rows

@@ -1,7 +1,8 @@
 import { queryOne, type Queryable } from '../../infra/postgres/database.ts'
+import { startOfPage, type KeysetPage } from '../export.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
-import type { SplitWindow } from '../time-window.rules.ts'
+import { edgesSql, edgeValues, type SplitWindow } from '../time-window.rules.ts'
 
 export interface CallFilter {
   owner: Owner
@@ -44,18 +45,14 @@ const filterValues = ({ owner, model, surface, keyId }: CallFilter) => [
 ]
 
 /** The newest first, before the cursor. */
-export async function selectUsage(
-  db: Queryable,
-  filter: CallFilter,
-  page: { before: string | undefined; limit: number },
-): Promise<UsageRow[]> {
+export async function selectUsage(db: Queryable, filter: CallFilter, page: KeysetPage): Promise<UsageRow[]> {
   const { rows } = await db.query<UsageRow>(
     `SELECT id, model, tokens_in, tokens_out, cached_tokens, reasoning_tokens, cost_nanos, provider_billed, duration_ms, created_at
      FROM inference_requests WHERE ${FILTERED}
        AND ($6::timestamptz IS NULL OR created_at >= $6::timestamptz) AND ($7::timestamptz IS NULL OR created_at < $7::timestamptz)
-       AND ($8::uuid IS NULL OR id < $8::uuid)
+       AND id < $8::uuid
      ORDER BY id DESC LIMIT $9::integer`,
-    [...filterValues(filter), filter.from, filter.to, page.before ?? null, page.limit],
+    [...filterValues(filter), filter.from, filter.to, startOfPage(page, filter.to), page.limit],
   )
   return rows
 }
@@ -72,18 +69,20 @@ export async function selectTotals(db: Queryable, filter: CallFilter, window: Sp
          AND ($3::text IS NULL OR model = $3::text) AND ($4::text IS NULL OR surface = $4::text)
          AND ($5::text IS NULL OR api_key_id = $5::text) AND $6::boolean
          AND ($7::timestamptz IS NULL OR hour >= $7::timestamptz) AND ($8::timestamptz IS NULL OR hour < $8::timestamptz)
+       ${edgesSql(
+         window,
+         9,
+         edge => `
        UNION ALL
-       SELECT 1, r.tokens_in, r.tokens_out, r.cost_nanos
-       FROM unnest($9::timestamptz[], $10::timestamptz[]) AS edge(starts, ends), inference_requests r
-       WHERE ${FILTERED} AND r.created_at >= edge.starts AND r.created_at < edge.ends
+       SELECT 1, tokens_in, tokens_out, cost_nanos FROM inference_requests WHERE ${FILTERED} AND ${edge}`,
+       )}
      ) AS parts`,
     [
       ...filterValues(filter),
       window.hours !== undefined,
       window.hours?.from ?? null,
       window.hours?.to ?? null,
-      window.edges.map(edge => edge.from),
-      window.edges.map(edge => edge.to),
+      ...edgeValues(window),
     ],
   )
 }

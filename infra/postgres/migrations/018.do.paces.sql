@@ -5,6 +5,11 @@ BEGIN
 END
 $$;
 
+-- A page of calls of one model, or of one session, is read without the owner's other calls.
+CREATE INDEX inference_requests_by_model ON inference_requests (user_id, model, id);
+CREATE INDEX inference_requests_by_session ON inference_requests (user_id, (metadata->>'session_id'), id)
+  WHERE metadata->>'session_id' IS NOT NULL;
+
 -- The relay takes the oldest open commands, however many wait.
 CREATE INDEX job_commands_open ON job_commands (id) WHERE delivered_at IS NULL;
 DROP INDEX job_commands_due;
