@@ -3,14 +3,16 @@
 //   npm run bench:turns
 import { createServer, request as httpRequest } from 'node:http'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { latenesses, nowMs, startMockUpstream } from './mock-upstream.mjs'
+import { usageOf } from './processes.mjs'
 import { startStack } from './stack.mjs'
 
 const AT_ONCE = 8
 const ROUNDS = 3
+const ALONE = 20
 const SHAPE = { deltas: 100, everyMs: 20 }
+const SHORT = { deltas: 5, everyMs: 20 }
 const LONG = { deltas: 600, everyMs: 100 }
 const READERS = 2_000
 const LIVE_TURNS = 200
@@ -64,19 +66,19 @@ const post = (key, body, more = {}) => ({
 })
 
 async function round(read) {
-  const streams = await Promise.all(Array.from({ length: AT_ONCE }, read))
+  const streams = await Promise.all(Array.from({ length: AT_ONCE }, () => read(SHAPE)))
   for (const { late } of streams) if (late.length !== SHAPE.deltas) throw new Error(`${late.length} deltas came`)
   return { late: streams.flatMap(one => one.late), first: streams.map(one => one.firstMs) }
 }
 
 async function compared(stack, proxy) {
   const targets = {
-    'plain proxy': () => readStream(`${proxy.url}/chat/completions`, post('none', bodyOf('bench', SHAPE))),
-    'chat, streamed': () => readStream(`${stack.url}/chat/completions`, post(stack.key, bodyOf(stack.model, SHAPE))),
-    'agent turn': () =>
+    'plain proxy': shape => readStream(`${proxy.url}/chat/completions`, post('none', bodyOf('bench', shape))),
+    'chat, streamed': shape => readStream(`${stack.url}/chat/completions`, post(stack.key, bodyOf(stack.model, shape))),
+    'agent turn': shape =>
       readStream(
         `${stack.url}/agent-turns`,
-        post(stack.key, bodyOf(stack.model, SHAPE), { accept: 'text/event-stream' }),
+        post(stack.key, bodyOf(stack.model, shape), { accept: 'text/event-stream' }),
       ),
   }
   const seen = Object.fromEntries(Object.keys(targets).map(name => [name, { late: [], first: [], p50s: [] }]))
@@ -90,20 +92,14 @@ async function compared(stack, proxy) {
       seen[name].p50s.push(quantile(late, 0.5))
     }
   }
+  for (const [name, read] of Object.entries(targets)) {
+    seen[name].alone = []
+    for (let count = 0; count < ALONE; count++) seen[name].alone.push((await read(SHORT)).firstMs)
+  }
   return seen
 }
 
-/** Megabytes of the API process, found by the port that it listens on. */
-function memoryOfApi(stack) {
-  const { port } = new URL(stack.url)
-  const lines = execFileSync('ps', ['-eo', 'pid,rss,args'], { encoding: 'utf8' }).split('\n')
-  const pids = execFileSync('sh', ['-c', `ss -ltnp 2>/dev/null | grep ':${port} ' | grep -o 'pid=[0-9]*' || true`], {
-    encoding: 'utf8',
-  })
-  const pid = /pid=(\d+)/.exec(pids)?.[1]
-  const line = lines.find(one => one.trim().split(/\s+/)[0] === pid)
-  return line === undefined ? undefined : Number(line.trim().split(/\s+/)[1]) / 1024
-}
+const memoryOfApi = stack => usageOf(stack.pids.api).rssBytes / 2 ** 20
 
 /** Asks again where it was too much at once, as clients do. */
 async function startTurn(stack) {
@@ -119,7 +115,7 @@ async function crowd(stack) {
   const before = memoryOfApi(stack)
   const turns = await Promise.all(Array.from({ length: LIVE_TURNS }, () => startTurn(stack)))
   let most = 0
-  const watch = setInterval(() => (most = Math.max(most, memoryOfApi(stack) ?? 0)), 1_000)
+  const watch = setInterval(() => (most = Math.max(most, memoryOfApi(stack))), 1_000)
   const ends = await Promise.all(
     Array.from({ length: READERS }, async (_, index) => {
       const url = `${stack.url}/agent-turns/${turns[index % turns.length]}/events`
@@ -139,11 +135,12 @@ const proxy = await startProxy(upstream.url)
 const stack = await startStack(upstream.url)
 try {
   const seen = await compared(stack, proxy)
-  const rows = Object.entries(seen).map(([name, { late, first, p50s }]) => ({
+  const rows = Object.entries(seen).map(([name, { late, first, alone, p50s }]) => ({
     target: name,
     'delta p50 ms': rounded(figures(late).p50),
     'delta p99 ms': rounded(figures(late).p99),
-    'first delta p50 ms': rounded(quantile(first, 0.5)),
+    [`first delta p50 ms, ${AT_ONCE} at once`]: rounded(quantile(first, 0.5)),
+    'one at a time': rounded(quantile(alone, 0.5)),
     'p50 by round': p50s.map(rounded).join(' / '),
   }))
   console.table(rows)

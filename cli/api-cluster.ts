@@ -40,7 +40,10 @@ export async function startCluster(config: Config, log: Log): Promise<RunningClu
   }
 
   const workers = Array.from({ length: config.apiProcesses }, () => cluster.fork())
-  const [port = config.port] = await Promise.all(workers.map(listening))
+  const [port = config.port] = await Promise.all(workers.map(listening)).catch((error: unknown) => {
+    workers.forEach(worker => worker.process.kill('SIGKILL'))
+    throw error
+  })
   const running = workers.map(keepRunning)
   const metrics =
     config.metricsPort === undefined

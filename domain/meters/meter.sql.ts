@@ -46,16 +46,27 @@ export async function selectMeterEvents(
   filter: MeterFilter,
   page: KeysetPage,
 ): Promise<MeterEventRow[]> {
+  const models = filter.search === undefined ? null : await modelsFound(db, filter)
   const { rows } = await db.query<MeterEventRow>(
     `SELECT id, ${SERVICE} AS service, ${METER} AS meter, (tokens_in + tokens_out)::bigint AS quantity,
        (CASE WHEN cost_nanos = 0 THEN tokens_in + tokens_out ELSE 0 END)::bigint AS free_quantity, cost_nanos, created_at
      FROM inference_requests WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED}
        AND ($6::timestamptz IS NULL OR created_at >= $6::timestamptz) AND ($7::timestamptz IS NULL OR created_at < $7::timestamptz)
-       AND id < $8::uuid
+       AND id < $8::uuid AND ($10::text[] IS NULL OR model = ANY($10::text[]))
      ORDER BY id DESC LIMIT $9::integer`,
-    [...filterValues(filter), filter.from, filter.to, startOfPage(page, filter.to), page.limit],
+    [...filterValues(filter), filter.from, filter.to, startOfPage(page, filter.to), page.limit, models],
   )
   return rows
+}
+
+/** The models of all calls that a search finds: by their names an index finds the calls. */
+async function modelsFound(db: Queryable, filter: MeterFilter): Promise<string[]> {
+  const { rows } = await db.query<{ model: string }>(
+    `SELECT DISTINCT model FROM usage_hourly
+     WHERE user_id = $1::text AND project_id IN ('', coalesce($2::text, '')) AND ${FILTERED}`,
+    filterValues(filter),
+  )
+  return rows.map(row => row.model)
 }
 
 /** Totals by meter, of the window's whole hours and of the rows at its edges. */
