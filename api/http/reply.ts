@@ -48,20 +48,13 @@ async function sendEvents(ctx: Context, stream: EventStream, passage: Passage): 
   const opening = setImmediate(() => res.flushHeaders())
   const keepAlive = setInterval(() => void (res.writableNeedDrain || res.write(': keep-alive\n\n')), KEEP_ALIVE_MS)
   try {
-    for await (const events of stream.events) await writeEvents(res, textOfAll(events))
+    for await (const events of stream.events) await writeEvents(res, [events].flat().map(textOf).join(''))
     res.end()
     await finished(res).catch(() => undefined)
   } finally {
     clearImmediate(opening)
     clearInterval(keepAlive)
   }
-}
-
-function textOfAll(events: StreamEvent | readonly StreamEvent[]): string {
-  if (!Array.isArray(events)) return textOf(events as StreamEvent)
-  let text = ''
-  for (const event of events as readonly StreamEvent[]) text += textOf(event)
-  return text
 }
 
 function textOf(event: StreamEvent): string {

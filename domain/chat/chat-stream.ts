@@ -58,13 +58,13 @@ export async function* chatEvents(
   withUsage: boolean,
 ): AsyncGenerator<string[], void> {
   let write: ReturnType<typeof chunkWriter> | undefined
-  const dataOf = (part: ChatPart): string | undefined => {
-    if (part.kind === 'chunk') return (write ??= chunkWriter(part.head))(part.chunk)
-    return withUsage ? JSON.stringify(closingChunk(part.head, part.usage, part.ipop)) : undefined
+  const dataOf = (part: ChatPart): string[] => {
+    if (part.kind === 'chunk') return [(write ??= chunkWriter(part.head))(part.chunk)]
+    return withUsage ? [JSON.stringify(closingChunk(part.head, part.usage, part.ipop))] : []
   }
   try {
     for await (const together of parts) {
-      const data = together.map(dataOf).filter(one => one !== undefined)
+      const data = together.flatMap(dataOf)
       if (data.length > 0) yield data
     }
     yield [DONE]
