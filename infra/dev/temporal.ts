@@ -4,6 +4,7 @@ import { KEYWORDS } from '../temporal/namespace.ts'
 import type { ProcessSpec } from './managed-process.ts'
 import { findByCommand, stopProcess } from './process-identity.ts'
 
+const START_ATTEMPTS = 10
 const START_TIMEOUT_MS = 60_000
 const CALL_DEADLINE_MS = 2_000
 const STOP_FORGOTTEN_MS = 5_000
@@ -54,6 +55,8 @@ export function temporalServer(cli: string, { dataDir, namespace, ports }: Tempo
     isReady: () => answers(`127.0.0.1:${grpc}`, namespace),
     isInBackground: true,
     startTimeoutMs: START_TIMEOUT_MS,
+    // A port that was free a moment ago may be that of somebody's outgoing connection now, for as long as that lasts.
+    startAttempts: START_ATTEMPTS,
     stopSignal: 'SIGTERM',
     stopGraceMs: 3_000,
   }
