@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { spawnApi, type ApiProcess } from '../support/api-process.ts'
 import { testDatabase } from '../support/database.ts'
+import { freePort } from '../support/free-port.ts'
 import { newTenant } from '../support/tenants.ts'
 import { until } from '../support/until.ts'
 
@@ -19,15 +18,6 @@ beforeAll(async () => {
   api = await spawnApi({ API_PROCESSES: String(PROCESSES), METRICS_PORT: String(metricsPort) })
 })
 afterAll(() => api.stop())
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** Each over a connection of its own: connections are what the processes share out. */
 const ask = async (): Promise<number> => {

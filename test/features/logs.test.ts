@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { CHAT, chatOf } from '../support/chats.ts'
 import { apiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
+import { freePort } from '../support/free-port.ts'
 import { fakePrompt, fakeStats, waitForAbort, type FakeScript } from '../support/fake-upstream.ts'
 import { useOwnApi, type OwnApi } from '../support/own-api.ts'
 import { testStack } from '../support/stack.ts'
@@ -41,15 +40,6 @@ beforeAll(async () => {
     env: { METRICS_PORT: String(port), LOG_LEVEL: 'trace', UPSTREAM_IDLE_TIMEOUT_SECONDS: '1' },
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 const linesOf = (logs: string): any[] =>
   logs
