@@ -7,7 +7,7 @@ import {
 } from '@temporalio/workflow'
 import type { TurnActivities } from '../activities/turns.ts'
 import { turnDetails, type TurnEnded, type TurnEnding, type TurnInput } from '../domain/turns/turn.rules.ts'
-import { tellModel, tellPhase } from './phase.ts'
+import { tell } from './tell.ts'
 import { carryOn, untilItSucceeds } from './retry-policies.ts'
 
 const model = proxyActivities<TurnActivities>({
@@ -28,12 +28,11 @@ const control = proxyActivities<TurnActivities>({
 })
 
 /** An agent's turn: the model is streamed into the turn's log, again from the start where an attempt is lost. */
-export async function agentTurn({ turnId }: TurnInput): Promise<void> {
-  tellPhase('running', turnDetails(turnId, 'running'))
-  const ended = await runToItsEnd(turnId)
-  if (typeof ended !== 'string') tellModel(ended.model)
+export async function agentTurn(input: TurnInput): Promise<void> {
+  tell(turnDetails(input, 'running'))
+  const ended = await runToItsEnd(input.turnId)
   const ending = typeof ended === 'string' ? ended : ended.ending
-  tellPhase(ending, turnDetails(turnId, ending, typeof ended === 'string' ? undefined : ended))
+  tell(turnDetails(input, ending, typeof ended === 'string' ? undefined : ended))
   // The workflow is shown as canceled too, where it was asked to be.
   if (ending === 'canceled' && CancellationScope.current().consideredCancelled) {
     throw new CancelledFailure('the turn was canceled')

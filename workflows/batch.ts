@@ -7,8 +7,8 @@ import {
   sleep,
 } from '@temporalio/workflow'
 import type { BatchActivities } from '../activities/batches.ts'
-import { progressDetails, type BatchEnding, type BatchInput, type Progress } from '../domain/batches/batch.rules.ts'
-import { tellModel, tellPhase } from './phase.ts'
+import { batchDetails, type BatchEnding, type BatchInput, type BatchState } from '../domain/batches/batch.rules.ts'
+import { tell } from './tell.ts'
 import { carryOn, untilItSucceeds } from './retry-policies.ts'
 
 const CHUNKS_AT_ONCE = 4
@@ -32,21 +32,21 @@ const model = proxyActivities<BatchActivities>({
 
 /** A batch: its file is validated, its chunks are run, its files are written, however it ends. */
 export async function batch({ batchId, deadlineAt }: BatchInput): Promise<void> {
-  const progress: Progress = { total: 0, completed: 0, failed: 0 }
-  const ending = await workUntil(Date.parse(deadlineAt), () => workOn(batchId, progress))
+  const state: BatchState = { total: 0, completed: 0, failed: 0 }
+  const ending = await workUntil(Date.parse(deadlineAt), () => workOn(batchId, state))
   if (ending === undefined) return
-  const ended = await CancellationScope.nonCancellable(() => finalize(batchId, ending, progress))
+  const ended = await CancellationScope.nonCancellable(() => finalize(batchId, ending, state))
   // The workflow is shown as canceled too, where it was asked to be.
   if (ended === 'cancelled' && CancellationScope.current().consideredCancelled) {
     throw new CancelledFailure('the batch was cancelled')
   }
 }
 
-async function finalize(batchId: string, workEnded: BatchEnding, progress: Progress): Promise<BatchEnding> {
-  tell(batchId, 'finalizing', progress)
+async function finalize(batchId: string, workEnded: BatchEnding, state: BatchState): Promise<BatchEnding> {
+  tell(batchDetails(batchId, 'finalizing', state))
   const summary = `write the files of ${batchId} (${workEnded})`
   const { ending, ...counts } = await control.finalizeBatch.executeWithOptions({ summary }, [batchId, workEnded])
-  tell(batchId, ending, counts)
+  tell(batchDetails(batchId, ending, { ...state, ...counts }))
   return ending
 }
 
@@ -77,19 +77,19 @@ async function workUntil(
 }
 
 /** Validates and runs the batch; undefined where it has ended already. */
-async function workOn(batchId: string, progress: Progress): Promise<BatchEnding | undefined> {
-  tell(batchId, 'validating', progress)
+async function workOn(batchId: string, state: BatchState): Promise<BatchEnding | undefined> {
+  tell(batchDetails(batchId, 'validating', state))
   const plan = await control.validateBatch.executeWithOptions({ summary: `read and price ${batchId}` }, [batchId])
   if (plan.outcome === 'failed') {
-    tell(batchId, 'failed', progress)
+    tell(batchDetails(batchId, 'failed', state))
     return undefined
   }
   if (plan.outcome === 'cancelled') return 'cancelled'
-  tellModel(plan.model)
-  progress.total = plan.total
-  progress.failed = plan.failed
-  tell(batchId, 'in_progress', progress)
-  await inOrder(plan.chunkCount, index => runChunk(batchId, index, plan.chunkCount, progress))
+  state.model = plan.model
+  state.total = plan.total
+  state.failed = plan.failed
+  tell(batchDetails(batchId, 'in_progress', state))
+  await inOrder(plan.chunkCount, index => runChunk(batchId, index, plan.chunkCount, state))
   return 'completed'
 }
 
@@ -101,16 +101,12 @@ async function inOrder(count: number, run: (index: number) => Promise<void>): Pr
   await Promise.all(Array.from({ length: Math.min(CHUNKS_AT_ONCE, count) }, lane))
 }
 
-async function runChunk(batchId: string, index: number, chunkCount: number, progress: Progress): Promise<void> {
+async function runChunk(batchId: string, index: number, chunkCount: number, state: BatchState): Promise<void> {
   const summary = `chunk ${index + 1} of ${chunkCount}`
   const now = await model.runBatchChunk.executeWithOptions({ summary }, [batchId, index])
-  progress.completed = Math.max(progress.completed, now.completed)
-  progress.failed = Math.max(progress.failed, now.failed)
-  tell(batchId, 'in_progress', progress)
-}
-
-function tell(batchId: string, phase: string, progress: Progress): void {
-  tellPhase(phase, progressDetails(batchId, phase, progress))
+  state.completed = Math.max(state.completed, now.completed)
+  state.failed = Math.max(state.failed, now.failed)
+  tell(batchDetails(batchId, 'in_progress', state))
 }
 
 function unlessCancelled(error: unknown): void {

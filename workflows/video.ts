@@ -7,7 +7,7 @@ import {
 } from '@temporalio/workflow'
 import type { VideoActivities } from '../activities/videos.ts'
 import { videoDetails, type VideoEnding, type VideoInput } from '../domain/videos/video.rules.ts'
-import { tellPhase } from './phase.ts'
+import { tell } from './tell.ts'
 import { carryOn, untilItSucceeds } from './retry-policies.ts'
 
 const submit = proxyActivities<VideoActivities>({
@@ -44,7 +44,8 @@ const control = proxyActivities<VideoActivities>({
 })
 
 /** A provider's long job: asked for, looked at until it is done, copied to our store. Each step may end it. */
-export async function video({ videoId }: VideoInput): Promise<void> {
+export async function video(input: VideoInput): Promise<void> {
+  const { videoId } = input
   const steps = [
     ['submitting', () => submit.submitVideo.executeWithOptions({ summary: `submit ${videoId}` }, [videoId])],
     ['rendering', () => poll.pollVideo.executeWithOptions({ summary: `look at ${videoId}` }, [videoId])],
@@ -52,13 +53,13 @@ export async function video({ videoId }: VideoInput): Promise<void> {
   ] as const
   try {
     for (const [phase, step] of steps) {
-      tellPhase(phase, videoDetails(videoId, phase))
+      tell(videoDetails(input, phase))
       if ((await step()) === 'ended') break
     }
-    tellPhase('ended', videoDetails(videoId, 'ended'))
+    tell(videoDetails(input, 'ended'))
   } catch (error) {
     const [ending, why] = endingOf(error)
-    tellPhase(ending, videoDetails(videoId, ending))
+    tell(videoDetails(input, ending))
     const summary = `end ${videoId} as ${ending}`
     await CancellationScope.nonCancellable(() =>
       control.endVideo.executeWithOptions({ summary }, [videoId, ending, why]),

@@ -1,4 +1,5 @@
 import { badRequest } from '../errors.ts'
+import type { JobDetails } from '../jobs/details.rules.ts'
 import type { BatchEndpoint, BatchStatus } from './batch.schema.ts'
 
 /** The job's input: ids and times, never content. */
@@ -85,25 +86,30 @@ export interface Progress {
   failed: number
 }
 
+/** How far a batch's workflow is. */
+export interface BatchState extends Progress {
+  /** Undefined until the rows are read. */
+  model?: string
+}
+
 /** What became of a batch. */
 export interface BatchEnded extends Progress {
   ending: BatchEnding
 }
 
-const BAR_CELLS = 30
+const BAR_CELLS = 10
 
-/** What operators see on the workflow, in Markdown. */
-export function progressDetails(batchId: string, phase: string, { total, completed, failed }: Progress): string {
+/** What operators read of a batch. */
+export function batchDetails(batchId: string, phase: string, state: BatchState): JobDetails {
+  const { model, total, completed, failed } = state
   const done = completed + failed
   const share = total === 0 ? 0 : done / total
   const cells = Math.floor(share * BAR_CELLS)
-  return [
-    `**${batchId}** · ${phase}`,
-    '',
-    `\`${'█'.repeat(cells)}${'░'.repeat(BAR_CELLS - cells)}\` ${Math.floor(share * 100)} %`,
-    '',
-    '| rows | completed | failed | left |',
-    '| ---: | ---: | ---: | ---: |',
-    `| ${total} | ${completed} | ${failed} | ${total - done} |`,
-  ].join('\n')
+  const bar = '█'.repeat(cells) + '░'.repeat(BAR_CELLS - cells)
+  return {
+    id: batchId,
+    phase,
+    model,
+    figures: { rows: total, completed, failed, left: total - done, done: `\`${bar}\` ${Math.floor(share * 100)} %` },
+  }
 }

@@ -206,7 +206,7 @@ async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promi
   const turnEnd: TurnEnd = { ending: outcome.ending, error: errorOf(outcome), call }
   if (outcome.ending === 'completed' && attempt.toolsCalled) writer.add(lifecycleEvent('tooling'))
   await commitTurnEnd(deps, job.run, turn, turnEnd, await writer.lastAppend(endEvents(turnEnd)))
-  return ended(turn, outcome.ending, job.attempt, call?.usage)
+  return ended(outcome.ending, job.attempt, call?.usage)
 }
 
 const errorOf = (outcome: Outcome): TurnRow['error'] =>
@@ -257,17 +257,11 @@ function callRecord(
   }
 }
 
-const endedAlready = (turn: TurnRow): TurnEnded => ended(turn, turn.lifecycle as TurnEnding, turn.attempt, undefined)
+const endedAlready = (turn: TurnRow): TurnEnded => ended(turn.lifecycle as TurnEnding, turn.attempt, undefined)
 
-const ended = (
-  turn: TurnRow,
-  ending: TurnEnding,
-  attempt: number,
-  usage: CallRecord['usage'] | undefined,
-): TurnEnded => ({
+const ended = (ending: TurnEnding, attempt: number, usage: CallRecord['usage'] | undefined): TurnEnded => ({
   ending,
   attempt,
-  model: turn.model,
   tokensIn: usage?.input ?? 0,
   tokensOut: usage?.output ?? 0,
 })

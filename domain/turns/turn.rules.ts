@@ -1,4 +1,5 @@
 import type { NewEvent } from '../event-log/event-log.rules.ts'
+import type { JobDetails } from '../jobs/details.rules.ts'
 import type { TurnLifecycle } from './turn.schema.ts'
 
 /** The operation that a turn is run for. */
@@ -9,13 +10,13 @@ export type TurnEnding = 'completed' | 'failed' | 'canceled'
 /** What a turn's workflow is given. */
 export interface TurnInput {
   turnId: string
+  model: string
 }
 
 /** How a turn's step ended; its figures are for operators. */
 export interface TurnEnded {
   ending: TurnEnding
   attempt: number
-  model: string
   tokensIn: number
   tokensOut: number
 }
@@ -61,11 +62,9 @@ function onlyText(delta: Record<string, unknown>): string | undefined {
   return typeof content === 'string' && Object.keys(rest).length === 0 ? content : undefined
 }
 
-/** The Markdown that operators read of a turn. */
-export function turnDetails(turnId: string, phase: string, ended?: TurnEnded): string {
-  const figures =
-    ended === undefined
-      ? ''
-      : `\n\n| model | attempt | tokens in | tokens out |\n| --- | --- | --- | --- |\n| ${ended.model} | ${ended.attempt} | ${ended.tokensIn} | ${ended.tokensOut} |`
-  return `**${turnId}** is ${phase}${figures}`
+/** What operators read of a turn; its figures are known as it ends. */
+export function turnDetails({ turnId: id, model }: TurnInput, phase: string, ended?: TurnEnded): JobDetails {
+  if (ended === undefined) return { id, phase, model, figures: {} }
+  const { attempt, tokensIn, tokensOut } = ended
+  return { id, phase, model, figures: { attempt, 'tokens in': tokensIn, 'tokens out': tokensOut } }
 }

@@ -73,7 +73,7 @@ export async function startTurn(
     owner: caller.owner,
     workflow: 'agentTurn',
     taskQueue: 'control',
-    input: { turnId } satisfies TurnInput,
+    input: { turnId, model: request.model } satisfies TurnInput,
     summary: `${TITLES[surface]} of ${request.model}`,
     fileIds: [],
   })

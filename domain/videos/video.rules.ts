@@ -1,4 +1,5 @@
 import { badRequest } from '../errors.ts'
+import type { JobDetails } from '../jobs/details.rules.ts'
 import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
 import type { VideoGenerationRequest, VideoStatus } from './video.schema.ts'
 
@@ -12,6 +13,7 @@ export const isEnded = (status: VideoStatus): status is VideoEnding => ENDINGS.i
 /** What a video's workflow is given. */
 export interface VideoInput {
   videoId: string
+  model: string
 }
 
 /** Whether a step has ended the video, or the next one is due. */
@@ -96,5 +98,10 @@ export function reportedCost({ usage }: Fields): Nanos | undefined {
 /** Polls are close at first and further apart later. */
 export const pollAgainAfterMs = (attempt: number): number => Math.min(10_000, 1_000 + attempt * 250)
 
-/** The Markdown that operators read of a video. */
-export const videoDetails = (videoId: string, phase: string): string => `**${videoId}** is ${phase}`
+/** What operators read of a video. */
+export const videoDetails = ({ videoId: id, model }: VideoInput, phase: string): JobDetails => ({
+  id,
+  phase,
+  model,
+  figures: {},
+})

@@ -60,7 +60,7 @@ export async function createVideo(
       owner: caller.owner,
       workflow: 'video',
       taskQueue: 'control',
-      input: { videoId } satisfies VideoInput,
+      input: { videoId, model: model.id } satisfies VideoInput,
       summary: `video of ${model.id}`,
       fileIds: [],
     })

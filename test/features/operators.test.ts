@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { WorkflowExecutionInfo, WorkflowHandle } from '@temporalio/client'
 import { defaultPayloadConverter } from '@temporalio/common'
+import { prefixedId } from '../../domain/ids.ts'
 import { chatRow, linesOfFile, startBatch, untilEnded } from '../support/batches.ts'
 import { booksOf } from '../support/books.ts'
 import { testDatabase } from '../support/database.ts'
@@ -8,6 +9,7 @@ import { fakePrompt, waitForAbort, waitForCalls } from '../support/fake-upstream
 import { testStack } from '../support/stack.ts'
 import { temporalClient } from '../support/temporal.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
+import { allTurnEvents, startTurn } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 
 const db = testDatabase()
@@ -16,6 +18,7 @@ const { upstreamUrl } = testStack()
 /** What is promised, three times. */
 const FOLLOWS_WITHIN_MS = 3 * 60_000
 const SLOW_MS = 9_000
+const TOLD_AT = /^\*\*\w+\*\* · \w+ · \d+\.\d s after its start\n/
 
 /** A batch with a finished row and one whose call is under way. */
 async function runningBatch(tenant: Tenant): Promise<{ id: string; slow: string; handle: WorkflowHandle }> {
@@ -63,7 +66,7 @@ describe('an operator sees', () => {
       return seen.status.name !== 'RUNNING' && seen
     })
     expect(description.searchAttributes).toMatchObject({ ...running, Phase: ['cancelled'] })
-    expect(await detailsOf(handle)).toContain('| 2 | 1 | 1 | 0 |')
+    expect(await detailsOf(handle)).toContain('| test/plain | 2 | 1 | 1 | 0 |')
     expect(description.status.name).toBe('CANCELLED')
     const fileId = (await tenant.api.get(`/batches/${id}`)).body.input_file_id
     expect(await description.staticSummary()).toMatch(
@@ -95,9 +98,36 @@ describe('an operator sees', () => {
     })
     expect(status.name).toMatch(/RUNNING|COMPLETED/)
     expect(details).toContain(`**${id}** · completed`)
-    expect(details).toContain('| rows | completed | failed | left |')
-    expect(details).toContain('| 4 | 3 | 1 | 0 |')
-    expect(details).toContain(`${'█'.repeat(30)}\` 100 %`)
+    expect(details).toContain('| model | rows | completed | failed | left | done |')
+    expect(details).toMatch(TOLD_AT)
+    expect(details).toContain(`| test/plain | 4 | 3 | 1 | 0 | \`${'█'.repeat(10)}\` 100 % |`)
+  })
+
+  test('the model, the figures and the time of a turn and a video, whatever they are at', async () => {
+    const { api, secret, keyId } = await newTenant(db)
+    const turnId = await startTurn(api, { id: keyId, reply: 'one two', dieAfterChunks: 1, dieTimes: 1 })
+    await allTurnEvents(secret, turnId)
+    const turn = temporal.workflow.getHandle(`${prefixedId('turn', turnId)}.1`)
+    await turn.result()
+    const { searchAttributes } = await turn.describe()
+    expect(searchAttributes).toMatchObject({ Phase: ['completed'], Model: ['test/plain'], Surface: ['turn'] })
+    const details = await detailsOf(turn)
+    expect(details).toContain(`**${prefixedId('turn', turnId)}** · completed`)
+    expect(details).toMatch(/\| model \| attempt \| tokens in \| tokens out \|\n.*\n\| test\/plain \| 2 \| \d+ \| 2 \|/)
+    expect(details).toMatch(TOLD_AT)
+
+    const prompt = fakePrompt({ video: { polls: [{ status: 'in_progress' }] } })
+    const { body: job } = await api.post<{ id: string }>('/videos', { model: 'test/film', prompt })
+    const video = temporal.workflow.getHandle(`${job.id}.1`)
+    const running = await until(async () => {
+      const text = await detailsOf(video).catch(() => '')
+      return text.includes('rendering') && text
+    })
+    expect(running).toContain(`**${job.id}** · rendering`)
+    expect(running).toContain(`\n\n| model |\n| --- |\n| test/film |`)
+    expect(running).toMatch(TOLD_AT)
+    expect((await video.describe()).searchAttributes).toMatchObject({ Phase: ['rendering'], Model: ['test/film'] })
+    await video.terminate('seen')
   })
 
   test('what each step is, how it is retried, and nothing of what the tenant wrote', async () => {

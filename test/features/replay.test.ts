@@ -75,7 +75,7 @@ describe('a recorded history', () => {
       'batch-completed',
       'no last step',
       'await control.finalizeBatch.executeWithOptions',
-      'await (async () => ({ ending: workEnded, ...progress }))',
+      'await (async () => ({ ending: workEnded, ...state }))',
     ],
     ['batch-cancelled', 'other chunks at once', 'CHUNKS_AT_ONCE = 4', 'CHUNKS_AT_ONCE = 1'],
     [

@@ -47,7 +47,7 @@ const STORIES: Record<string, (api: ApiClient, group: string) => Promise<string>
   'batch-failed': api => startBatch(api, 'no line of this is JSON\n'),
   'turn-completed': api => turnOf(api, { reply: 'one two' }),
   'turn-failed': api => turnOf(api, { status: 400 }),
-  'turn-restarted': api => turnOf(api, { reply: 'one two three', dieAfterChunks: 2, dieTimes: 1 }),
+  'turn-restarted': (api, id) => turnOf(api, { id, reply: 'one two three', dieAfterChunks: 2, dieTimes: 1 }),
   'turn-canceled': async (api, group) => {
     const id = await turnOf(api, { group, reply: 'one two', hangAfterChunks: 1 })
     await waitForCalls(testStack().upstreamUrl, group, 1)

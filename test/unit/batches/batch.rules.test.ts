@@ -7,7 +7,7 @@ import {
   isTerminal,
   outputLine,
   parseCompletionWindow,
-  progressDetails,
+  batchDetails,
   ROWS_PER_CHUNK,
 } from '../../../domain/batches/batch.rules.ts'
 import { BATCH_STATUSES } from '../../../domain/batches/batch.schema.ts'
@@ -101,17 +101,20 @@ describe('lines are in the shape of OpenAI', () => {
 })
 
 describe('the progress that operators see', () => {
-  test.each<[number, number, number, string, string]>([
-    [0, 0, 0, '0 %', '| 0 | 0 | 0 | 0 |'],
-    [10, 0, 0, '0 %', '| 10 | 0 | 0 | 10 |'],
-    [3, 1, 0, '33 %', '| 3 | 1 | 0 | 2 |'],
-    [1_000, 999, 0, '99 %', '| 1000 | 999 | 0 | 1 |'],
-    [10, 8, 2, '100 %', '| 10 | 8 | 2 | 0 |'],
-  ])('of %s rows, %s completed and %s failed', (total, completed, failed, percent, row) => {
-    const text = progressDetails('batch_1', 'running', { total, completed, failed })
-    expect(text).toContain('**batch_1** · running')
-    expect(text).toContain(percent)
-    expect(text.split('\n').at(-1)).toBe(row)
-    expect(/`([█░]*)`/.exec(text)?.[1]).toHaveLength(30)
+  test.each<[number, number, number, string, number]>([
+    [0, 0, 0, '0 %', 0],
+    [10, 0, 0, '0 %', 10],
+    [3, 1, 0, '33 %', 2],
+    [1_000, 999, 0, '99 %', 1],
+    [10, 8, 2, '100 %', 0],
+  ])('of %s rows, %s completed and %s failed', (total, completed, failed, percent, left) => {
+    const details = batchDetails('batch_1', 'running', { total, completed, failed })
+    expect(details).toMatchObject({
+      id: 'batch_1',
+      phase: 'running',
+      figures: { rows: total, completed, failed, left },
+    })
+    expect(details.figures['done']).toMatch(/^`[█░]{10}` /)
+    expect(details.figures['done']).toMatch(new RegExp(` ${percent}$`))
   })
 })
