@@ -4,18 +4,25 @@ import { usageOf } from './processes.mjs'
 const LOOK_EVERY_MS = 500
 const OURS = ['api', 'control', 'model', 'media']
 
-/** Watches the memory of a stack's own processes; `stop` gives the most that each had, in MB. */
-export function watchMemory(pids) {
-  const most = Object.fromEntries(OURS.map(name => [name, 0]))
+/** Samples the resident memory of a stack's own processes; `stop` gives the bytes of each, by name, as they came. */
+export function sampleMemory(pids, everyMs = LOOK_EVERY_MS) {
+  const seen = Object.fromEntries(OURS.map(name => [name, []]))
   const look = () => {
-    for (const name of OURS) most[name] = Math.max(most[name], usageOf(pids[name]).rssBytes)
+    for (const name of OURS) seen[name].push(usageOf(pids[name]).rssBytes)
   }
   look()
-  const timer = setInterval(look, LOOK_EVERY_MS)
+  const timer = setInterval(look, everyMs)
   return {
     stop: () => {
       clearInterval(timer)
-      return Object.fromEntries(OURS.map(name => [`${name}_peak_mb`, megabytes(most[name])]))
+      return seen
     },
   }
+}
+
+/** Watches the memory of a stack's own processes; `stop` gives the most that each had, in MB. */
+export function watchMemory(pids) {
+  const sampled = sampleMemory(pids)
+  const peakOf = ([name, bytes]) => [`${name}_peak_mb`, megabytes(Math.max(...bytes))]
+  return { stop: () => Object.fromEntries(Object.entries(sampled.stop()).map(peakOf)) }
 }

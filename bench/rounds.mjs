@@ -3,24 +3,35 @@ import { runLoad } from './load.mjs'
 import { usageOf } from './processes.mjs'
 import { requireRight } from './targets.mjs'
 
-const FIRST_WARMUP_SECONDS = 2
 const WARMUP_SECONDS = 0.5
+/** A process compiles its code as it goes: until two looks differ by less, but for no longer than this. */
+const STEADY = { lookSeconds: 3, within: 0.03, longestSeconds: 30 }
 
 /**
  * Asks each target for some seconds, one after the other, and that several times over, so that a slow minute of the
  * machine is no target's own. Gives the samples by target, in the order of the rounds.
  */
-export async function alternate(targets, ask, { rounds, seconds, log }) {
+export async function alternate(targets, ask, { rounds, seconds, quick, log }) {
   const seen = Object.fromEntries(targets.map(({ name }) => [name, []]))
+  if (!quick) for (const target of targets) await warmUp(target, ask)
   for (let round = 1; round <= rounds; round += 1) {
     for (const target of targets) {
-      const warmupSeconds = round === 1 ? FIRST_WARMUP_SECONDS : WARMUP_SECONDS
-      seen[target.name].push(await sampleOf(target, { ...ask, seconds, warmupSeconds }))
+      seen[target.name].push(await sampleOf(target, { ...ask, seconds, warmupSeconds: WARMUP_SECONDS }))
     }
     log(`round ${round}: ${targets.map(({ name }) => `${name} ${summaryOf(seen[name].at(-1))}`).join(', ')}`)
   }
   requireRight(seen)
   return seen
+}
+
+/** Asks a target until its rate no longer rises. */
+async function warmUp(target, ask) {
+  let before = 0
+  for (let spent = 0; spent < STEADY.longestSeconds; spent += STEADY.lookSeconds) {
+    const { requests_per_second: rate } = await runLoad({ ...target.ask, ...ask, seconds: STEADY.lookSeconds })
+    if (rate < before * (1 + STEADY.within)) return
+    before = rate
+  }
 }
 
 const summaryOf = ({ requests_per_second: rate, errors }) =>
