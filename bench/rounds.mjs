@@ -5,7 +5,7 @@ import { requireRight } from './targets.mjs'
 
 const WARMUP_SECONDS = 0.5
 /** A process compiles its code as it goes: until two looks differ by less, but for no longer than this. */
-const STEADY = { lookSeconds: 3, within: 0.03, longestSeconds: 30 }
+const STEADY = { lookSeconds: 3, within: 0.03, longestSeconds: 15 }
 
 /**
  * Asks each target for some seconds, one after the other, and that several times over, so that a slow minute of the

@@ -8,8 +8,9 @@ export const title = 'Soak: chats, streams and turns for ten minutes'
 
 const SECONDS = 600
 const QUICK_SECONDS = 15
-/** Pools, caches and compiled code are grown by then. */
+/** Pools, compiled code and the workers' caches are grown by then: turns come faster than later. */
 const WARM_SHARE = 0.1
+const WARM_TURNS_PER_SECOND = 25
 const LOOK_EVERY_MS = 1_000
 const TURN = JSON.stringify({ deltas: 5, everyMs: 0 })
 const TURNS = { path: '/agent-turns', content: TURN, contains: '"agent_turn"', rate: 5, connections: 4 }
@@ -25,11 +26,9 @@ export async function run({ mockUrl, seconds: asked = SECONDS, quick, log, start
   try {
     const ask = { url: stack.url, key: stack.key }
     log(`${Object.keys(LOADS).join(', ')} for ${seconds} s`)
-    await runLoad({ ...ask, connections: 32, seconds: seconds * WARM_SHARE })
+    await runAll({ ...LOADS, turns: { ...TURNS, rate: WARM_TURNS_PER_SECOND } }, ask, seconds * WARM_SHARE)
     const sampled = sampleMemory(stack.pids, LOOK_EVERY_MS)
-    const reports = await Promise.all(
-      Object.entries(LOADS).map(async ([name, load]) => [name, await runLoad({ ...ask, ...load, seconds })]),
-    )
+    const reports = await runAll(LOADS, ask, seconds)
     const rows = Object.entries(sampled.stop()).map(memoryRow)
     return {
       rows: [...rows, ...reports.map(loadRow)],
@@ -39,6 +38,9 @@ export async function run({ mockUrl, seconds: asked = SECONDS, quick, log, start
     await stack.stop()
   }
 }
+
+const runAll = (loads, ask, seconds) =>
+  Promise.all(Object.entries(loads).map(async ([name, load]) => [name, await runLoad({ ...ask, ...load, seconds })]))
 
 /** The middle of the first third, of the last third, and the peak. */
 function memoryRow([target, bytes]) {
