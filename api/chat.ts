@@ -26,7 +26,7 @@ export const chatRoutes = [
       const chat: ChatRequest = { requestId, caller, surface: 'chat', request: body, signal, annotate }
       if (body.stream === true) {
         const { parts, sandbox } = await streamChat(deps, chat)
-        return new EventStream(chatEvents(parts, wantsUsageChunk(body)), sandbox ? SANDBOX_HEADER : {})
+        return new EventStream(chatEvents(parts, wantsUsageChunk(body)), sandbox ? { headers: SANDBOX_HEADER } : {})
       }
       const { reply, sandbox } = await completeChat(deps, chat)
       return new Reply(reply, { headers: sandbox ? SANDBOX_HEADER : {} })

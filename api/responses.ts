@@ -41,11 +41,11 @@ export const responseRoutes = [
       if (body.background === true) {
         const response = await createBackgroundResponse(deps, call, header('idempotency-key'))
         if (body.stream !== true) return response
-        return new EventStream(await replayResponse(deps, caller, response.id, -1, signal))
+        return new EventStream(await replayResponse(deps, caller, response.id, -1, signal), { resumable: true })
       }
       if (body.stream === true) {
         const { events, sandbox } = await streamResponse(deps, call)
-        return new EventStream(events, sandbox ? SANDBOX_HEADER : {})
+        return new EventStream(events, sandbox ? { headers: SANDBOX_HEADER } : {})
       }
       const { response, sandbox } = await createResponse(deps, call)
       return new Reply(response, { headers: sandbox ? SANDBOX_HEADER : {} })
@@ -76,7 +76,7 @@ export const responseRoutes = [
     handle: async ({ caller, params, query, signal }, deps) => {
       if (query.stream !== true) return getResponse(deps, caller, params.response_id)
       const after = query.starting_after ?? -1
-      return new EventStream(await replayResponse(deps, caller, params.response_id, after, signal))
+      return new EventStream(await replayResponse(deps, caller, params.response_id, after, signal), { resumable: true })
     },
   }),
   route({

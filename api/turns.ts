@@ -27,7 +27,8 @@ export const turnRoutes = [
       const turn = await createTurn(deps, caller, body, header('idempotency-key'))
       if (!wantsEvents(header('accept'))) return turn
       return new EventStream(await readTurnEvents(deps, caller, turn.request_id, 0, signal), {
-        location: turn.detail_url ?? '',
+        headers: { location: turn.detail_url ?? '' },
+        resumable: true,
       })
     },
   }),
@@ -59,7 +60,8 @@ export const turnRoutes = [
     summary: "Read a turn's events, from any event on",
     description:
       'Stored events after `Last-Event-ID` (or `after_event_seq`), then live ones, until the last: `turn.completed`, ' +
-      '`turn.failed` or `turn.canceled`. After `turn.restarted` the deltas after its `void_after_seq` are void.',
+      '`turn.failed` or `turn.canceled`. After `turn.restarted` the deltas after its `void_after_seq` are void. A stream ' +
+      'that ends without one of the three is to be resumed.',
     params: TurnParams,
     query: TurnEventsQuery,
     headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String()) }),
@@ -68,7 +70,7 @@ export const turnRoutes = [
     streams: () => true,
     handle: async ({ caller, params, query, header, signal }, deps) => {
       const after = query.after_event_seq ?? lastEventId(header('last-event-id'))
-      return new EventStream(await readTurnEvents(deps, caller, params.request_id, after, signal))
+      return new EventStream(await readTurnEvents(deps, caller, params.request_id, after, signal), { resumable: true })
     },
   }),
 ]

@@ -21,6 +21,8 @@ export async function runApi(env: NodeJS.ProcessEnv): Promise<void> {
 }
 
 async function startApiProcess(config: Config, log: Log): Promise<RunningCluster> {
+  // Node would end a process of a cluster at once when its first one is gone; `stopOnSignal` ends it in order.
+  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true
   const { startApi } = await import('../api/server.ts')
   const api = await startApi(config, log)
   boundHeap()

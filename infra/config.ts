@@ -53,6 +53,7 @@ const Environment = Type.Object({
   UPSTREAM_REPLY_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 900 }),
   UPSTREAM_IDLE_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
   STREAM_LEASE_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
+  STREAM_STALL_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
 })
 type Environment = Static<typeof Environment>
 
@@ -105,6 +106,8 @@ export interface Config {
   }
   /** After how long the open streams of a process that died stop counting against their keys. */
   streamLeaseMs: number
+  /** After how long a client that reads nothing of a stream is given up. */
+  streamStallMs: number
   catalogFile: string | undefined
   /** What may be asked at addresses that come from outside. */
   outbound: { allowPrivate: boolean }
@@ -152,6 +155,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       idleTimeoutMs: e.UPSTREAM_IDLE_TIMEOUT_SECONDS * 1000,
     },
     streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,
+    streamStallMs: e.STREAM_STALL_SECONDS * 1000,
     catalogFile: e.CATALOG_FILE,
     outbound: { allowPrivate: e.OUTBOUND_ALLOW_PRIVATE === 'true' },
     trustedProxies: trustedProxiesOf(e),

@@ -26,7 +26,11 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Middleware {
       const leave = await enterStream(route, deps, passage.key, request)
       try {
         const result = await route.handle(request, deps)
-        await sendReply(ctx, route, result, passage)
+        await sendReply(ctx, route, result, {
+          requestId: passage.requestId,
+          stallMs: deps.config.streamStallMs,
+          log: deps.log,
+        })
       } finally {
         leave()
       }

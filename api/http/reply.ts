@@ -2,18 +2,25 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { finished, pipeline } from 'node:stream/promises'
 import type { Context } from 'koa'
-import type { Passage } from './passage.ts'
+import type { Log } from '../../infra/log.ts'
 import { EventStream, Reply, type AnyRoute, type BinaryReply, type StreamEvent } from './route.ts'
 
 /** Proxies cut idle connections; a comment every so often keeps them (WHATWG HTML section 9.2.7). */
 const KEEP_ALIVE_MS = 15_000
-/** A client that reads nothing for so long is given up: it holds an upstream's reply or a file open. */
-const READER_STALLS_MS = 120_000
+/** The fields of a comment and of the time until the reader should be back (WHATWG HTML section 9.2.6). */
+const READ_ON = 'retry: 1000\n: nothing was read for too long; read on after the last event that came\n\n'
+
+export interface SendOptions {
+  requestId: string
+  /** A client that reads nothing for so long is given up: it holds an upstream's reply or a file open. */
+  stallMs: number
+  log: Pick<Log, 'info'>
+}
 
 /** Sends what a handler gave. Resolves when the reply is on its way whole or its client is gone. */
-export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, passage: Passage): Promise<void> {
-  if (result instanceof EventStream) return sendEvents(ctx, result, passage)
-  if (route.kind === 'binary') return sendBinary(ctx, result as BinaryReply)
+export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, options: SendOptions): Promise<void> {
+  if (result instanceof EventStream) return sendEvents(ctx, result, options)
+  if (route.kind === 'binary') return sendBinary(ctx, result as BinaryReply, options)
   const reply = result instanceof Reply ? result : new Reply(result)
   ctx.status = reply.status ?? route.status ?? 200
   ctx.set(reply.headers)
@@ -21,7 +28,7 @@ export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, 
   else ctx.body = reply.body as object
 }
 
-async function sendBinary(ctx: Context, reply: BinaryReply): Promise<void> {
+async function sendBinary(ctx: Context, reply: BinaryReply, { stallMs }: SendOptions): Promise<void> {
   // A source that fails before its first byte is answered as any failure is.
   if (ctx.method !== 'HEAD') await Promise.race([once(reply.body, 'readable'), once(reply.body, 'close')])
   ctx.status = reply.status ?? 200
@@ -29,28 +36,34 @@ async function sendBinary(ctx: Context, reply: BinaryReply): Promise<void> {
   ctx.set(reply.headers ?? {})
   if (ctx.method === 'HEAD') return void reply.body.destroy()
   ctx.respond = false
-  ctx.res.socket?.setTimeout(READER_STALLS_MS)
+  ctx.res.socket?.setTimeout(stallMs)
   // A source that fails midway breaks the transfer off, and so does a client that leaves.
   await pipeline(reply.body, ctx.res).catch(() => ctx.res.destroy())
 }
 
-async function sendEvents(ctx: Context, stream: EventStream, passage: Passage): Promise<void> {
+async function sendEvents(ctx: Context, stream: EventStream, options: SendOptions): Promise<void> {
+  const { requestId, stallMs, log } = options
   ctx.respond = false
   const { res } = ctx
   res.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     'x-accel-buffering': 'no',
-    'x-request-id': passage.requestId,
+    'x-request-id': requestId,
     ...stream.headers,
   })
   // They leave with the first event where that is there by then.
   const opening = setImmediate(() => res.flushHeaders())
   const keepAlive = setInterval(() => void (res.writableNeedDrain || res.write(': keep-alive\n\n')), KEEP_ALIVE_MS)
   try {
-    for await (const events of stream.events) await writeEvents(res, [events].flat().map(textOf).join(''))
+    for await (const events of stream.events) await writeEvents(res, [events].flat().map(textOf).join(''), stallMs)
     res.end()
     await finished(res).catch(() => undefined)
+  } catch (error) {
+    if (!(error instanceof ReaderStalled)) throw error
+    log.info({ requestId }, 'a reader takes nothing')
+    if (stream.resumable) await dismiss(res, stallMs)
+    else res.destroy()
   } finally {
     clearImmediate(opening)
     clearInterval(keepAlive)
@@ -63,18 +76,30 @@ function textOf(event: StreamEvent): string {
   return `${id}event: ${event.event}\ndata: ${event.data}\n\n`
 }
 
-/** Waits for a slow reader, so that little is held for it. Leaving the loop ends the source. */
-async function writeEvents(res: ServerResponse, text: string): Promise<void> {
+class ReaderStalled extends Error {
+  override name = 'ReaderStalled'
+}
+
+/** Waits for a slow reader, so that little is held for it. Leaving the loop ends the source. Errors: ReaderStalled. */
+async function writeEvents(res: ServerResponse, text: string, stallMs: number): Promise<void> {
   if (res.destroyed || res.closed) throw new Error('the client went away')
   if (text === '' || res.write(text)) return
   const over = new AbortController()
-  const end = () => over.abort()
-  const tooLong = setTimeout(end, READER_STALLS_MS)
-  res.once('close', end)
+  const gone = () => over.abort(new Error('the client went away'))
+  const stalled = setTimeout(() => over.abort(new ReaderStalled('the reader takes nothing')), stallMs)
+  res.once('close', gone)
   try {
     await once(res, 'drain', { signal: over.signal })
+  } catch (error) {
+    throw over.signal.aborted ? over.signal.reason : error
   } finally {
-    clearTimeout(tooLong)
-    res.off('close', end)
+    clearTimeout(stalled)
+    res.off('close', gone)
   }
+}
+
+/** What was written before goes out first, where the reader takes it in time. */
+async function dismiss(res: ServerResponse, stallMs: number): Promise<void> {
+  res.end(READ_ON)
+  await finished(res, { signal: AbortSignal.timeout(stallMs) }).catch(() => res.destroy())
 }

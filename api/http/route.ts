@@ -61,9 +61,15 @@ export type StreamEvent = string | NamedEvent
 export class EventStream {
   readonly events: AsyncIterable<StreamEvent | readonly StreamEvent[]>
   readonly headers: Record<string, string>
-  constructor(events: AsyncIterable<StreamEvent | readonly StreamEvent[]>, headers: Record<string, string> = {}) {
+  /** Whether what was missed can be read later: a reader who takes nothing is then told so, and not cut off. */
+  readonly resumable: boolean
+  constructor(
+    events: AsyncIterable<StreamEvent | readonly StreamEvent[]>,
+    { headers = {}, resumable = false }: { headers?: Record<string, string>; resumable?: boolean } = {},
+  ) {
     this.events = events
     this.headers = headers
+    this.resumable = resumable
   }
 }
 

@@ -45,11 +45,11 @@ const recordDirectCalls = (db: Database, calls: readonly CallRecord[]): Promise<
 
 /** Records and charges calls in a transaction, each once however often it comes. Locks their accounts. */
 export async function recordCalls(tx: Transaction, calls: readonly CallRecord[]): Promise<RecordedCalls> {
-  const [, , recorded] = await Promise.all([
-    lockAccounts(tx, [...new Set(calls.map(call => call.owner.userId))]),
-    keepContents(tx, calls),
-    insertCalls(tx, calls),
-  ])
+  const sent = [lockAccounts(tx, [...new Set(calls.map(call => call.owner.userId))]), keepContents(tx, calls)]
+  const recorded = insertCalls(tx, calls)
+  await Promise.allSettled([...sent, recorded])
+  // The first that failed says why; those behind it only that the transaction was aborted.
+  for (const earlier of sent) await earlier
   return recorded
 }
 

@@ -46,12 +46,17 @@ export function createChunkReader(): (data: string) => Chunk {
     const body = parseBody(data)
     const chunk = chunkOf(body)
     // A stream whose chunks are never alike is not measured again and again.
-    if (chunk.text !== '' && shapesLeft > 0) {
+    if (shapesLeft > 0 && isContentAlone(chunk)) {
       shapesLeft -= 1
       shape = shapeOf(data, chunk)
     }
     return chunk
   }
+}
+
+/** Whether its text is the content of its only choice: of reasoning or of a tool's arguments there is no shape. */
+function isContentAlone({ choices: [choice, ...others], text }: Chunk): boolean {
+  return text !== '' && others.length === 0 && (choice?.['delta'] as Fields | undefined)?.['content'] === text
 }
 
 function parseBody(data: string): Fields {

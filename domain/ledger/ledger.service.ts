@@ -84,36 +84,27 @@ export async function placeHold(
   return { placed: false, availableNanos: availableNanos(account) }
 }
 
-/** A job was to hold more than its account has free. */
-export class HoldNotCovered extends Error {
-  override name = 'HoldNotCovered'
-  readonly availableNanos: Nanos
-
-  constructor(availableNanos: Nanos) {
-    super('the account does not cover the hold')
-    this.availableNanos = availableNanos
-  }
-}
-
 /**
- * The same for a job that does not begin without: made for `atCommit`, since it locks the account.
- * Errors: HoldNotCovered, after which the transaction can only be rolled back.
+ * The same for a job that does not begin without: made for `atCommit`, since it locks the account. Errors: that of
+ * `refusal` where the account has only so much free, after which the transaction can only be rolled back.
  */
 export async function requireHold(
   tx: Transaction,
   resourceId: string,
   owner: Owner,
   amountNanos: Nanos,
+  refusal: (availableNanos: Nanos) => Error,
 ): Promise<void> {
   try {
     await insertHoldOrFail(tx, resourceId, owner, amountNanos)
   } catch (error) {
     if (sqlStateOf(error) !== SqlState.holdNotCovered) throw error
-    throw new HoldNotCovered(BigInt((error as { detail?: string }).detail ?? 0))
+    throw refusal(BigInt((error as { detail?: string }).detail ?? 0))
   }
 }
 
-/** Gives back what the job did not spend, once. Locks the account: call it last, or `atCommit`. */
+/** Gives back what the job did not spend, once. Locks the account: call it last, or `atCommit`, or where what follows
+ * is locked behind the account everywhere. */
 export async function releaseHold(tx: Transaction, resourceId: string, owner: Owner): Promise<void> {
   await Promise.all([lockAccounts(tx, [owner.userId]), closeHold(tx, resourceId, owner)])
 }

@@ -32,13 +32,13 @@ export interface ResponseEvent {
 }
 
 /**
- * A response as typed events. It is stored from its start, and each of its events; the last one leaves when the whole
+ * A response as typed events, those together that arrive together. It is stored from its start, and each of its events; the last one leaves when the whole
  * is durable. Resolves at the upstream's first event: until then every error is a plain reply, and nothing is stored.
  */
 export async function streamResponse(
   deps: ResponseDeps,
   call: ResponseCall,
-): Promise<{ events: AsyncIterable<ResponseEvent>; sandbox: boolean }> {
+): Promise<{ events: AsyncIterable<ResponseEvent[]>; sandbox: boolean }> {
   const prepared = await prepareResponse(deps, call)
   const { parts, sandbox } = await streamChat(deps, prepared.chat).catch(renamed)
   const events = responseEvents(deps, call, prepared, parts)
@@ -51,7 +51,7 @@ async function* responseEvents(
   { caller }: ResponseCall,
   { state, input }: PreparedResponse,
   parts: AsyncIterable<ChatPart[]>,
-): AsyncGenerator<ResponseEvent, void> {
+): AsyncGenerator<ResponseEvent[], void> {
   const opening = openingEvents(state)
   const store = await openStore(deps, caller, state, input, opening)
   const stream = createOutputStream(itemIds(state.id))
@@ -59,23 +59,23 @@ async function* responseEvents(
   const number = (event: NewEvent) => wireEvent(event, sequence++)
   let ended: ResponseState | undefined
   try {
-    yield* opening.map(number)
+    yield opening.map(number)
     for await (const together of parts) {
       const events = together.flatMap(part => (part.kind === 'chunk' ? stream.add(part.chunk) : stream.end()))
       store.add(events)
-      yield* events.map(number)
+      yield events.map(number)
       const end = together.find(part => part.kind === 'end')
       if (end !== undefined) ended = endedState(state, stream.assembled(), end)
     }
     if (ended === undefined) throw new Error('a stream of parts had no end')
-    yield number(await store.end(ended))
+    yield [number(await store.end(ended))]
   } catch (error) {
     if (ended !== undefined || isAborted(error)) throw error
     const rest = stream.end()
     store.add(rest)
-    yield* rest.map(number)
+    yield rest.map(number)
     ended = failedState(state, stream.assembled().output, error)
-    yield number(await store.end(ended))
+    yield [number(await store.end(ended))]
   } finally {
     // The reader left.
     if (ended === undefined) {

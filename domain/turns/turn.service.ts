@@ -12,7 +12,7 @@ import { openLog, requireLog } from '../event-log/event-log.service.ts'
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { newId, prefixedId, uuidOf } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
-import { HoldNotCovered, requireHold } from '../ledger/ledger.service.ts'
+import { requireHold } from '../ledger/ledger.service.ts'
 import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
@@ -80,11 +80,7 @@ export async function startTurn(
   const inserted = insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
   const log = openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
   const [, , turn] = await Promise.all([enabled, job, inserted, log])
-  tx.atCommit(() =>
-    requireHold(tx, turnId, caller.owner, worstCaseNanos).catch((error: unknown) => {
-      throw error instanceof HoldNotCovered ? notCovered(worstCaseNanos, error.availableNanos) : error
-    }),
-  )
+  tx.atCommit(() => requireHold(tx, turnId, caller.owner, worstCaseNanos, notCovered(worstCaseNanos)))
   return turn
 }
 
@@ -108,7 +104,7 @@ export async function admitTurn(
   return { request, worstCaseNanos: isOwn ? 0n : priceOfCall(model.price, worstCase, 'standard') }
 }
 
-const notCovered = (worstCase: Nanos, available: Nanos) =>
+const notCovered = (worstCase: Nanos) => (available: Nanos) =>
   paymentRequired(
     `payment_required: this turn may cost up to ${usdText(worstCase)} USD and ${usdText(available > 0n ? available : 0n)} USD ` +
       'are free. Add credit, or ask for fewer output tokens with `max_completion_tokens`.',

@@ -8,7 +8,7 @@ import { badRequest, conflict, DomainError, notFound, paymentRequired, unauthori
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { isId, newId, uuidOf } from '../ids.ts'
 import { startJob } from '../jobs/jobs.service.ts'
-import { HoldNotCovered, requireHold } from '../ledger/ledger.service.ts'
+import { requireHold } from '../ledger/ledger.service.ts'
 import { nanosOfUsd, usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
@@ -74,11 +74,7 @@ export async function createVideo(
       metadata,
       heldNanos,
     })
-    tx.atCommit(() =>
-      requireHold(tx, videoId, caller.owner, heldNanos).catch((error: unknown) => {
-        throw error instanceof HoldNotCovered ? notCovered(heldNanos, error.availableNanos) : error
-      }),
-    )
+    tx.atCommit(() => requireHold(tx, videoId, caller.owner, heldNanos, notCovered(heldNanos)))
     return view(video, undefined)
   })
 }
@@ -96,7 +92,7 @@ async function admit(deps: VideoDeps, caller: Caller, askedModel: string, asked:
   return { model, metadata, heldNanos }
 }
 
-const notCovered = (held: Nanos, available: Nanos) =>
+const notCovered = (held: Nanos) => (available: Nanos) =>
   paymentRequired(
     `payment_required: ${usdText(held)} USD are held for this video and ${usdText(available > 0n ? available : 0n)} USD ` +
       'are free. Add credit, or ask for a shorter one.',

@@ -26,7 +26,7 @@ export interface Transaction extends Queryable {
   readonly inTransaction: true
   /**
    * Sends statements together with COMMIT: a lock that they take is held for no longer than the server needs to
-   * commit. What fails among them rolls everything back.
+   * commit. What fails among them rolls everything back. All are sent before `send` waits for anything.
    */
   atCommit(send: () => Promise<unknown>): void
 }
@@ -69,7 +69,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     application_name: options.applicationName,
     connectionTimeoutMillis: options.acquireTimeoutMs ?? 2_000,
     statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
-    // The server's own limit comes first; this one is for a server or a network that hangs.
+    // For a server or a network that hangs. It counts from when a statement is sent, also behind others.
     query_timeout: (options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS) + NETWORK_GRACE_MS,
     idle_in_transaction_session_timeout: 30_000,
     idleTimeoutMillis: 30_000,
@@ -103,26 +103,28 @@ export async function inTransaction<T>(db: Database, work: (tx: Transaction) => 
           if (isOver) throw new Error('a statement came after its transaction')
           return run(client, statement, values)
         },
-        atCommit: send => void atCommit.push(send),
+        atCommit: send => {
+          if (isOver) throw new Error('atCommit came after its transaction')
+          atCommit.push(send)
+        },
       })
-      await commit(client, atCommit)
+      const last = atCommit.map(send => send())
+      isOver = true
+      await commit(client, last)
       return result
     } catch (error) {
       isOver = true
       await client.query('ROLLBACK').catch((rollbackError: unknown) => markBroken(client, rollbackError))
       throw error
-    } finally {
-      isOver = true
     }
   })
 }
 
-/** Errors: the first of the last statements', for which COMMIT rolled back. */
-async function commit(client: pg.PoolClient, atCommit: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const last = Promise.all(atCommit.map(send => send()))
+/** Errors: the last statements', in their order, for which COMMIT rolled back. */
+async function commit(client: pg.PoolClient, last: readonly Promise<unknown>[]): Promise<void> {
   const committed = run(client, 'COMMIT')
-  await Promise.allSettled([last, committed])
-  await last
+  await Promise.allSettled([...last, committed])
+  for (const sent of last) await sent
   if ((await committed).command !== 'COMMIT') throw new Error('the transaction was rolled back')
 }
 

@@ -26,6 +26,7 @@ export function sqlStateOf(error: unknown): string | undefined {
 const TRANSIENT: ReadonlySet<string> = new Set([
   SqlState.serializationFailure,
   SqlState.deadlockDetected,
+  SqlState.queryCanceled,
   SqlState.adminShutdown,
   SqlState.crashShutdown,
   SqlState.cannotConnectNow,

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { spawnApi, type ApiProcess } from '../support/api-process.ts'
+import { booksOf } from '../support/books.ts'
+import { CHAT, chatOf } from '../support/chats.ts'
+import { apiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
 import { freePort } from '../support/free-port.ts'
 import { newTenant } from '../support/tenants.ts'
@@ -69,4 +72,20 @@ test('all stop in order with the first', async () => {
   await until(async () => !all.some(isAlive))
   expect(own.logs()).not.toContain('ended: starting it again')
   await own.stop()
+})
+
+test('what is under way when the first is killed is ended in order, and billed', async () => {
+  const own = await spawnApi({ API_PROCESSES: '2' })
+  const tenant = await newTenant(db)
+  const reply = await apiClient(tenant.secret, own.url).open(
+    CHAT,
+    chatOf({ id: tenant.keyId, reply: 'one two three four five six', chunkDelayMs: 100 }, { stream: true }),
+  )
+  const children = childrenOf(own.pid)
+  await own.stop()
+  expect(await reply.text()).toMatch(/data: \[DONE\]\n\n$/)
+  await until(async () => !children.some(isAlive))
+  const { calls, charges } = await booksOf(db, tenant)
+  expect(calls).toMatchObject([{ status: 'completed', tokens_out: 6 }])
+  expect(charges).toHaveLength(1)
 })

@@ -325,11 +325,9 @@ describe('a stream', () => {
       bodyOf(tenant, { hangAfterChunks: 1, reply: 'a b' }, { stream: true }),
       client.signal,
     )
-    const [id] = await (async () => {
-      for await (const event of parsedEvents(reply.body as ReadableStream<Uint8Array>))
-        return [event.data.response.id as string]
-      return ['']
-    })()
+    // Not a loop: leaving it would leave the stream.
+    const { value: first } = await parsedEvents(reply.body as ReadableStream<Uint8Array>).next()
+    const id = (first as TurnEvent).data.response.id as string
     await waitForCalls(upstreamUrl, tenant.keyId, 1)
     await db.query(`UPDATE responses SET touched_at = now() - interval '10 minutes' WHERE id = $1`, [id])
     await sweepResponses(db)
@@ -337,7 +335,7 @@ describe('a stream', () => {
       status: 'failed',
       error: { code: 'service_unavailable' },
     })
-    expect((await replay(tenant, id ?? '')).at(-1)?.type).toBe('response.failed')
+    expect((await replay(tenant, id)).at(-1)?.type).toBe('response.failed')
     client.abort()
   })
 })

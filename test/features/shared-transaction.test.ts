@@ -67,3 +67,18 @@ test('what is sent at commit runs last, in its order, and rolls everything back 
   await expect(failed).rejects.toThrow('division by zero')
   expect(await stored([id])).toEqual([])
 })
+
+test.each<[string, (tx: Transaction) => unknown]>([
+  ['a statement', tx => tx.query('SELECT 1')],
+  ['an `atCommit`', tx => tx.atCommit(() => Promise.resolve())],
+])('%s that comes once COMMIT is sent is refused', async (_what, late) => {
+  const id = newThing()
+  const work = shared('g', async tx => {
+    await store(id)(tx)
+    tx.atCommit(async () => {
+      await Promise.resolve()
+      await late(tx)
+    })
+  })
+  await expect(work).rejects.toThrow('after its transaction')
+})

@@ -75,6 +75,17 @@ describe('the chunks of a stream', () => {
     )
   })
 
+  test('are not parsed either after a long stretch of reasoning and of tool calls', () => {
+    const read = createChunkReader()
+    const delta = (fields: object) => JSON.stringify({ choices: [{ index: 0, delta: fields, finish_reason: null }] })
+    for (let count = 0; count < 10; count += 1) {
+      read(delta({ content: '', reasoning: `so ${count}` }))
+      read(delta({ tool_calls: [{ index: 0, function: { arguments: `${count}` } }] }))
+    }
+    read(delta({ content: 'first' }))
+    expect(read(delta({ content: 'second' })).choicesJson).toBeDefined()
+  })
+
   test.each([
     ['holds a quote that nothing escapes', 'a"b'],
     ['holds a control character', 'a\nb'],
