@@ -45,11 +45,11 @@ const isStackOverflow = (error: unknown): boolean => error instanceof RangeError
 
 function knownFailure(error: unknown): DomainError {
   if (error instanceof DomainError) return error
+  const state = sqlStateOf(error)
+  if (state === SqlState.queryCanceled) return serviceUnavailable('The database took too long.', 2, error)
   if (isTransientDatabaseError(error)) return serviceUnavailable('The database is not available right now.', 1, error)
   if (error instanceof ObjectStoreError) return storeFailure(error)
   if (isStackOverflow(error)) return badRequest('The body is nested too deeply.')
-  const state = sqlStateOf(error)
-  if (state === SqlState.queryCanceled) return serviceUnavailable('The database took too long.', 2, error)
   if (state !== undefined && UNSTORABLE_TEXT.has(state)) {
     return new DomainError(400, 'bad_request', 'The request holds a character that cannot be stored.', {
       type: 'invalid_request',

@@ -33,6 +33,7 @@ test('nothing set is the development default', () => {
     s3: undefined,
     upstreams: { openRouter: undefined, sandboxUrl: undefined, replyTimeoutMs: 900_000, idleTimeoutMs: 120_000 },
     streamLeaseMs: 30_000,
+    streamStallMs: 120_000,
     catalogFile: undefined,
     outbound: { allowPrivate: false },
     trustedProxies: [],
