@@ -5,6 +5,7 @@ import { deferred, settled } from '../fixtures.ts'
 
 const away = () => new DatabaseUnavailable('the database connection broke')
 const deadlock = () => Object.assign(new Error('deadlock detected'), { code: '40P01' })
+const outOfTime = () => Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' })
 const violation = () => Object.assign(new Error('null value'), { code: '23502' })
 
 /** Commits that return when told. */
@@ -94,6 +95,7 @@ describe('failures', () => {
   test.each([
     ['away', away],
     ['in a deadlock', deadlock],
+    ['out of time for a statement', outOfTime],
   ])('a database that is %s is tried again with the same group', async (_what, failure) => {
     const commits: string[][] = []
     const add = createGroupCommit<string, string>(async items => {
