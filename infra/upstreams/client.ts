@@ -1,23 +1,16 @@
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Outbound } from '../outbound/outbound.ts'
 import { anthropicWire } from './anthropic/wire.ts'
 import { createDispatchers, type UpstreamTimeouts } from './dispatchers.ts'
+import { bytesOf, sendRequest, textOf, type IncomingReply, type ReplyBody } from './exchange.ts'
 import { failureOfThrown } from './failures.ts'
 import { withFirst } from './events.ts'
 import { parseObject } from './json.ts'
 import { openAiWire } from './openai/wire.ts'
 import { probe } from './probe.ts'
-import {
-  UpstreamFailure,
-  type UpstreamCall,
-  type UpstreamClient,
-  type UpstreamProbe,
-  type UpstreamSettings,
-} from './upstream.ts'
+import type { UpstreamCall, UpstreamClient, UpstreamGet, UpstreamProbe, UpstreamSettings } from './upstream.ts'
 import type { Wire } from './wire.ts'
-
-const JSON_HEADERS = { 'content-type': 'application/json' }
-const REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 
 const WIRES = { openai: openAiWire, anthropic: anthropicWire }
 const wireOf = ({ wire = 'openai' }: UpstreamSettings): Wire => WIRES[wire]
@@ -31,88 +24,87 @@ export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbo
     path: string,
     signal: AbortSignal,
     body?: object,
-  ): Promise<Dispatcher.ResponseData> => {
-    const wire = wireOf(upstream)
-    const { origin, basePath } = addressOf(upstream)
-    const reply = await dispatchers.of(upstream).request({
-      origin,
-      path: basePath + path,
-      method: body === undefined ? 'GET' : 'POST',
-      signal,
-      headers: { ...(body === undefined ? {} : JSON_HEADERS), ...wire.keyHeaders(upstream) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    if (isSuccess(reply.statusCode)) return reply
-    throw wire.failureOf(reply.statusCode, headersOf(reply), await readText(reply))
+  ): Promise<IncomingReply> => {
+    const reply = await sendRequest(dispatchers.of(upstream), requestOf(upstream, path, body), signal)
+    if (isSuccess(reply.status)) return reply
+    throw wireOf(upstream).failureOf(reply.status, reply.headers, await textOf(reply.body))
   }
-  const send = (upstream: UpstreamSettings, call: UpstreamCall): Promise<Dispatcher.ResponseData> => {
+  const send = (upstream: UpstreamSettings, call: UpstreamCall): Promise<IncomingReply> => {
     const { path, body } = wireOf(upstream).requestOf(call)
     return exchange(upstream, path, call.signal, body)
   }
+  const json = async (upstream: UpstreamSettings, call: UpstreamCall) => {
+    const { headers, body } = await send(upstream, call)
+    return { json: wireOf(upstream).replyOf(call, parseObject(await textOf(body))), headers }
+  }
+  const events = async (upstream: UpstreamSettings, call: UpstreamCall) => {
+    const { headers, body } = await send(upstream, call)
+    const data = wireOf(upstream).eventsOf(call, body)
+    const first = await data.next()
+    return { events: withFirst(first, data), headers }
+  }
+  const get = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
+    const { body } = await exchange(upstream, path, signal)
+    return parseObject(await textOf(body))
+  }
+  const download = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
+    const { headers, body } = await exchange(upstream, path, signal)
+    return { body: readableOf(body), contentType: headers.get('content-type') ?? '' }
+  }
 
   return {
-    get: (upstream, { path, signal }) =>
-      orFailure(signal, async () => parseObject(await readText(await exchange(upstream, path, signal)))),
-    download: (upstream, { path, signal }) =>
-      orFailure(signal, async () => {
-        const reply = await exchange(upstream, path, signal)
-        return { body: reply.body, contentType: headersOf(reply).get('content-type') ?? '' }
-      }),
-    json: (upstream, call) =>
-      orFailure(call.signal, async () => {
-        const reply = await send(upstream, call)
-        const body = parseObject(await readText(reply))
-        return { json: wireOf(upstream).replyOf(call, body), headers: headersOf(reply) }
-      }),
-    events: (upstream, call) =>
-      orFailure(call.signal, async () => {
-        const reply = await send(upstream, call)
-        const data = wireOf(upstream).eventsOf(call, reply.body)
-        const first = await data.next()
-        return { events: withFirst(first, data), headers: headersOf(reply) }
-      }),
+    json: (upstream, call) => orFailure(call.signal, json(upstream, call)),
+    events: (upstream, call) => orFailure(call.signal, events(upstream, call)),
+    get: (upstream, what) => orFailure(what.signal, get(upstream, what)),
+    download: (upstream, what) => orFailure(what.signal, download(upstream, what)),
     probe: (upstream, signal) => probe(dispatchers.of(upstream), upstream, wireOf(upstream), signal),
     close: () => dispatchers.close(),
   }
 }
 
-/** Whatever the work throws is a failure of the upstream. */
-async function orFailure<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (error) {
+function readableOf(body: ReplyBody): Readable {
+  const readable = Readable.from(bytesOf(body), { objectMode: false })
+  // A generator that was never asked for anything does not see its own end.
+  readable.once('close', () => body.destroy())
+  return readable
+}
+
+/** Whatever the work rejects with is a failure of the upstream. */
+const orFailure = <Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result> =>
+  work.catch((error: unknown) => {
     throw failureOfThrown(error, signal)
-  }
+  })
+
+function requestOf(upstream: UpstreamSettings, path: string, body: object | undefined): Dispatcher.DispatchOptions {
+  const { origin, basePath, keyHeaders, postHeaders } = targetOf(upstream)
+  if (body === undefined) return { origin, path: basePath + path, method: 'GET', headers: keyHeaders }
+  return { origin, path: basePath + path, method: 'POST', headers: postHeaders, body: JSON.stringify(body) }
 }
 
 /** 202 is a job's: it was taken, and is not done. */
 const isSuccess = (status: number): boolean => status === 200 || status === 202
 
-const headersOf = (reply: Dispatcher.ResponseData): ReadonlyMap<string, string> =>
-  new Map(Object.entries(reply.headers).map(([name, value]) => [name, String(value)]))
-
-function readText({ body }: Dispatcher.ResponseData): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const parts: Buffer[] = []
-    let sizeBytes = 0
-    body.on('data', (part: Buffer) => {
-      sizeBytes += part.length
-      if (sizeBytes > REPLY_LIMIT_BYTES) body.destroy(new UpstreamFailure('unavailable', 'the reply is too large'))
-      else parts.push(part)
-    })
-    body.once('end', () => resolve(Buffer.concat(parts).toString('utf8')))
-    body.on('error', reject)
-  })
+interface Target {
+  origin: string
+  basePath: string
+  keyHeaders: Record<string, string>
+  postHeaders: Record<string, string>
 }
 
-const addresses = new WeakMap<UpstreamSettings, { origin: string; basePath: string }>()
+const targets = new WeakMap<UpstreamSettings, Target>()
 
-/** Taken apart once: the settings of an upstream live as long as the catalog, or the credential they are of. */
-function addressOf(upstream: UpstreamSettings): { origin: string; basePath: string } {
-  const known = addresses.get(upstream)
+/** Made once: the settings of an upstream live as long as the catalog, or the credential they are of. */
+function targetOf(upstream: UpstreamSettings): Target {
+  const known = targets.get(upstream)
   if (known !== undefined) return known
   const { origin, pathname } = new URL(upstream.baseUrl)
-  const address = { origin, basePath: pathname.replace(/\/$/, '') }
-  addresses.set(upstream, address)
-  return address
+  const keyHeaders = wireOf(upstream).keyHeaders(upstream)
+  const target = {
+    origin,
+    basePath: pathname.replace(/\/$/, ''),
+    keyHeaders,
+    postHeaders: { 'content-type': 'application/json', ...keyHeaders },
+  }
+  targets.set(upstream, target)
+  return target
 }

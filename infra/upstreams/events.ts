@@ -1,27 +1,25 @@
-import type { Readable } from 'node:stream'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import type { ReplyBody } from './exchange.ts'
 import { failureOfThrown } from './failures.ts'
 import { UpstreamFailure } from './upstream.ts'
 
 const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
-const FINISH_MS = 1_000
 
 /**
  * A reply's server-sent events before the one that ends it, those together that arrive together. A stream without such
  * an event has broken off.
  */
 export async function* eventsUntil(
-  body: Readable,
+  body: ReplyBody,
   signal: AbortSignal,
   isEnd: (event: EventSourceMessage) => boolean,
 ): AsyncGenerator<EventSourceMessage[], void, undefined> {
   const ready: EventSourceMessage[] = []
   const parser = createParser({ onEvent: event => void ready.push(event), maxBufferSize: EVENT_LIMIT_CHARACTERS })
+  const readText = textReader(body)
   let hasEnded = false
-  // Failures reach the loop below; those of a body that is no longer read are nobody's.
-  body.on('error', () => undefined)
   try {
-    for await (const text of textsOf(body)) {
+    for (let text = await readText(); text !== undefined; text = await readText()) {
       parser.feed(text)
       const arrived = ready.splice(0)
       const end = arrived.findIndex(isEnd)
@@ -33,29 +31,26 @@ export async function* eventsUntil(
   } catch (error) {
     throw failureOfThrown(error, signal)
   } finally {
-    if (hasEnded) finish(body)
+    if (hasEnded) body.finish()
     else body.destroy()
   }
   throw new UpstreamFailure('unavailable', 'the stream broke off')
 }
 
-/** Reads what little comes after the last event, so that the connection is kept for the next request. */
-function finish(body: Readable): void {
-  const tooLate = setTimeout(() => body.destroy(), FINISH_MS).unref()
-  body.once('close', () => clearTimeout(tooLate))
-  body.resume()
-}
-
-/** Where the last line ends in a carriage return, it may be half of a line's end: then the other half is added. */
-async function* textsOf(body: Readable): AsyncGenerator<string, void, undefined> {
+/**
+ * Gives the body's text as it comes, undefined at its end. Where the last line ends in a carriage return, it may be
+ * half of a line's end: then the other half is given before.
+ */
+function textReader(body: ReplyBody): () => Promise<string | undefined> {
   const decoder = new TextDecoder()
   let last = ''
-  for await (const bytes of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    const text = decoder.decode(bytes, { stream: true })
+  return async () => {
+    const bytes = await body.read()
+    if (bytes === undefined && !last.endsWith('\r')) return undefined
+    const text = bytes === undefined ? '\n' : decoder.decode(bytes, { stream: true })
     last = text === '' ? last : text
-    yield text
+    return text
   }
-  if (last.endsWith('\r')) yield '\n'
 }
 
 /** A source again, with the first result that was already taken of it. Ending it early ends the source. */

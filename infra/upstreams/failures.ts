@@ -1,4 +1,4 @@
-import { UpstreamFailure, type UpstreamFailureKind } from './upstream.ts'
+import { UpstreamFailure, type ReplyHeaders, type UpstreamFailureKind } from './upstream.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
 const LONGEST_DETAIL = 2_000
@@ -20,7 +20,7 @@ interface ErrorFields {
 const storable = (text: string): string => text.slice(0, LONGEST_DETAIL).replaceAll('\0', '').toWellFormed()
 
 /** The failure that a reply other than 200 stands for. */
-export function failureOfReply(status: number, headers: ReadonlyMap<string, string>, text: string): UpstreamFailure {
+export function failureOfReply(status: number, headers: ReplyHeaders, text: string): UpstreamFailure {
   const fields = errorFields(text)
   const code = [fields?.code, fields?.type].find(value => typeof value === 'string')
   return new UpstreamFailure(kindOf(status, code), `the upstream answered ${status}`, {

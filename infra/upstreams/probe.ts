@@ -1,4 +1,5 @@
-import { request, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import { bytesOf, sendRequest, type ReplyBody } from './exchange.ts'
 import { failureOfThrown } from './failures.ts'
 import { UpstreamFailure, type UpstreamSettings } from './upstream.ts'
 import type { Wire } from './wire.ts'
@@ -16,23 +17,21 @@ export async function probe(
 ): Promise<void> {
   const late = AbortSignal.timeout(TIMEOUT_MS)
   try {
-    const reply = await request(`${upstream.baseUrl}/models`, {
-      dispatcher,
-      signal: AbortSignal.any([signal, late]),
-      headers: wire.keyHeaders(upstream),
-    })
-    const text = await firstText(reply)
-    if (reply.statusCode !== 200) throw wire.failureOf(reply.statusCode, new Map(), text)
+    const { origin, pathname } = new URL(`${upstream.baseUrl}/models`)
+    const request = { origin, path: pathname, method: 'GET' as const, headers: wire.keyHeaders(upstream) }
+    const reply = await sendRequest(dispatcher, request, AbortSignal.any([signal, late]))
+    const text = await firstText(reply.body)
+    if (reply.status !== 200) throw wire.failureOf(reply.status, reply.headers, text)
   } catch (error) {
     if (late.aborted && !signal.aborted) throw new UpstreamFailure('timeout', 'the upstream did not answer in time')
     throw failureOfThrown(error, signal)
   }
 }
 
-async function firstText({ body }: Dispatcher.ResponseData): Promise<string> {
+async function firstText(body: ReplyBody): Promise<string> {
   const parts: Buffer[] = []
   let sizeBytes = 0
-  for await (const part of body as AsyncIterable<Buffer>) {
+  for await (const part of bytesOf(body)) {
     parts.push(part)
     sizeBytes += part.length
     if (sizeBytes >= READ_LIMIT_BYTES) break

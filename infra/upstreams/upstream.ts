@@ -29,9 +29,14 @@ export interface UpstreamCall {
   signal: AbortSignal
 }
 
+/** A reply's headers by their names in lower case. */
+export interface ReplyHeaders {
+  get(name: string): string | undefined
+}
+
 export interface UpstreamJson {
   json: Record<string, unknown>
-  headers: ReadonlyMap<string, string>
+  headers: ReplyHeaders
 }
 
 export interface UpstreamEvents {
@@ -40,7 +45,7 @@ export interface UpstreamEvents {
    * UpstreamFailure where the stream breaks off.
    */
   events: AsyncIterable<string[]>
-  headers: ReadonlyMap<string, string>
+  headers: ReplyHeaders
 }
 
 /**

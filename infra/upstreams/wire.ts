@@ -1,5 +1,5 @@
-import type { Readable } from 'node:stream'
-import type { UpstreamCall, UpstreamFailure, UpstreamSettings } from './upstream.ts'
+import type { ReplyBody } from './exchange.ts'
+import type { ReplyHeaders, UpstreamCall, UpstreamFailure, UpstreamSettings } from './upstream.ts'
 
 /**
  * A wire format that upstreams speak. The rest of the product speaks OpenAI's chat completions: a wire translates calls
@@ -11,9 +11,9 @@ export interface Wire {
   /** The HTTP request of a call. Errors: UpstreamFailure where the format has no words for it. */
   requestOf(call: UpstreamCall): { path: string; body: object }
   /** The failure that a reply other than 200 stands for. */
-  failureOf(status: number, headers: ReadonlyMap<string, string>, text: string): UpstreamFailure
+  failureOf(status: number, headers: ReplyHeaders, text: string): UpstreamFailure
   /** A whole reply of the call. Errors: UpstreamFailure where it is none, or holds an error. */
   replyOf(call: UpstreamCall, body: Record<string, unknown>): Record<string, unknown>
   /** The data of a stream's events, those together that arrive together. Rejects with UpstreamFailure; with what ends the whole reply before its first. */
-  eventsOf(call: UpstreamCall, body: Readable): AsyncGenerator<string[], void, undefined>
+  eventsOf(call: UpstreamCall, body: ReplyBody): AsyncGenerator<string[], void, undefined>
 }

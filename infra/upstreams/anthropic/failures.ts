@@ -1,6 +1,6 @@
 import { failureOfReply } from '../failures.ts'
 import { isFields } from '../json.ts'
-import { UpstreamFailure, type UpstreamFailureKind } from '../upstream.ts'
+import { UpstreamFailure, type ReplyHeaders, type UpstreamFailureKind } from '../upstream.ts'
 
 /** The status that stands for each type of error (https://platform.claude.com/docs/en/api/errors). */
 const STATUSES = new Map([
@@ -22,11 +22,7 @@ const CONTEXT_TOO_LONG = /prompt is too long|exceed context limit|exceeds? the (
 const NO_CREDIT = /credit balance is too low/i
 
 /** The failure that a reply other than 200 stands for. */
-export function failureOfAnthropic(
-  status: number,
-  headers: ReadonlyMap<string, string>,
-  text: string,
-): UpstreamFailure {
+export function failureOfAnthropic(status: number, headers: ReplyHeaders, text: string): UpstreamFailure {
   const { message, retryAfterSeconds, detail, ...told } = failureOfReply(status, headers, text)
   const isTooLong = told.kind === 'rejected' && CONTEXT_TOO_LONG.test(detail ?? '')
   return new UpstreamFailure(kindOf(told.kind, status, detail ?? ''), message, {

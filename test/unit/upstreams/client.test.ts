@@ -306,6 +306,29 @@ describe('a stream', () => {
   })
 })
 
+describe('a download', () => {
+  const download = () => client.download(server.upstream, { path: '/videos/1/content', signal: never })
+
+  test('gives the bytes as they are, and their type', async () => {
+    const bytes = Buffer.from([0, 255, 1, 254])
+    server.answer(response => void response.writeHead(200, { 'content-type': 'video/mp4' }).end(bytes))
+    const { body, contentType } = await download()
+    expect(contentType).toBe('video/mp4')
+    expect(Buffer.concat((await body.toArray()) as Buffer[])).toEqual(bytes)
+  })
+
+  test('that nobody reads ends the upstream request where it is destroyed', async () => {
+    const closed = deferred<{ whole: boolean }>()
+    server.answer(response => {
+      response.once('close', () => closed.resolve({ whole: response.writableFinished }))
+      response.writeHead(200).write('a')
+    })
+    const { body } = await download()
+    body.destroy()
+    expect(await closed.promise).toEqual({ whole: false })
+  })
+})
+
 describe('aborting', () => {
   test.each<[string, (signal: AbortSignal) => Promise<unknown>]>([
     ['a reply', signal => json(signal)],

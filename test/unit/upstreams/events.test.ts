@@ -1,14 +1,14 @@
-import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { openAiWire } from '../../../infra/upstreams/openai/wire.ts'
 import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
+import { replyBodyOf } from '../../support/reply-body.ts'
 
 const call = { path: '/chat/completions' as const, body: {}, signal: new AbortController().signal }
 
 async function dataOf(parts: Uint8Array[]): Promise<string[]> {
   const data: string[] = []
-  for await (const event of openAiWire.eventsOf(call, Readable.from(parts))) data.push(...event)
+  for await (const event of openAiWire.eventsOf(call, replyBodyOf(parts))) data.push(...event)
   return data
 }
 
@@ -45,7 +45,7 @@ describe('events of an upstream', () => {
         const bytes = whole.subarray(0, end % (whole.length + 1))
         const seen: string[] = []
         const read = async () => {
-          for await (const event of openAiWire.eventsOf(call, Readable.from(partsOf(bytes, cuts)))) seen.push(...event)
+          for await (const event of openAiWire.eventsOf(call, replyBodyOf(partsOf(bytes, cuts)))) seen.push(...event)
         }
         await expect(read()).rejects.toThrow(UpstreamFailure)
         let offset = 0

@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { Readable } from 'node:stream'
 import { completionOf } from '../../../../infra/upstreams/anthropic/reply.ts'
 import { messagesRequest } from '../../../../infra/upstreams/anthropic/request.ts'
 import { anthropicWire } from '../../../../infra/upstreams/anthropic/wire.ts'
 import { eventText, exchange, EXCHANGES, type Fields } from '../../../support/fake-anthropic.ts'
+import { replyBodyOf } from '../../../support/reply-body.ts'
 
 const JSON_OBJECT = fc.dictionary(fc.string(), fc.jsonValue())
 const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
@@ -16,7 +16,7 @@ async function chunksOf(parts: Uint8Array[]): Promise<Fields[]> {
     signal: new AbortController().signal,
   }
   const chunks: Fields[] = []
-  for await (const together of anthropicWire.eventsOf(call, Readable.from(parts))) {
+  for await (const together of anthropicWire.eventsOf(call, replyBodyOf(parts))) {
     for (const data of together) {
       const { created, ...chunk } = JSON.parse(data) as Fields
       chunks.push(chunk)

@@ -1,0 +1,11 @@
+import type { ReplyBody } from '../../infra/upstreams/exchange.ts'
+
+/** A reply's body that comes in these parts, and then ends. */
+export function replyBodyOf(parts: readonly Uint8Array[]): ReplyBody {
+  const left = parts.map(part => Buffer.from(part))
+  return {
+    read: () => Promise.resolve(left.shift()),
+    finish: () => undefined,
+    destroy: () => undefined,
+  }
+}
