@@ -4,7 +4,9 @@ const MOST_LEVELS = 200
 /** Whether a JSON value is nested deeper than what works on it later can follow. */
 export function isTooDeep(value: unknown, levelsLeft = MOST_LEVELS): boolean {
   if (typeof value !== 'object' || value === null) return false
-  return levelsLeft === 0 || Object.values(value).some(item => isTooDeep(item, levelsLeft - 1))
+  if (levelsLeft === 0) return true
+  for (const item of Object.values(value)) if (isTooDeep(item, levelsLeft - 1)) return true
+  return false
 }
 
 /** Whether the database can hold every string of a JSON value: no NUL, no half of a surrogate pair. */

@@ -79,9 +79,9 @@ export class ChatCall {
 
   /** Ends it as completed, durably. Errors: whatever kept it from being recorded. */
   async complete(): Promise<{ usage: Usage; ipop: IpopMetadata }> {
-    const result = { ...this.meter.result(), content: this.keptContent() }
-    const ipop = await this.call.complete(result)
-    return { usage: usageView(result.usage), ipop }
+    const { usage, source } = this.meter.result()
+    const ipop = await this.call.complete({ usage, source, content: this.keptContent() })
+    return { usage: usageView(usage), ipop }
   }
 
   /** Ends it as failed, or as canceled where the client went away; what was produced is billed. */

@@ -138,11 +138,13 @@ const TOKENS_PER_IMAGE = 1_600
 /** A quick estimate of a request's input tokens, on the high side for text: no tokenizer runs. */
 export function estimatedInputTokens(request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown }): number {
   let images = 0
-  const text = JSON.stringify([request.messages, request.tools ?? []], (name, value: unknown) => {
+  const withoutImages = (name: string, value: unknown) => {
     if (name !== 'image_url') return value
     images += 1
     return undefined
-  })
+  }
+  const hasParts = (request.messages as Fields[]).some(message => Array.isArray(message['content']))
+  const text = JSON.stringify([request.messages, request.tools ?? []], hasParts ? withoutImages : undefined)
   return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN) + images * TOKENS_PER_IMAGE
 }
 

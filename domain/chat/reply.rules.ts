@@ -33,7 +33,9 @@ export const completionView = (
   usage: Usage,
   ipop: IpopMetadata,
 ): ChatCompletionResponse => ({
-  ...head,
+  id: head.id,
+  created: head.created,
+  model: head.model,
   object: 'chat.completion',
   choices: closedChoices(upstream, 'message'),
   usage,
@@ -70,5 +72,5 @@ const textOfCall = (call: { function?: Fields } | null): string =>
   textOr(call?.function?.['name']) + textOr(call?.function?.['arguments'])
 
 /** Whether the sandbox model answered. */
-export const isSandboxReply = (headers: ReadonlyMap<string, string>): boolean =>
+export const isSandboxReply = (headers: { get(name: string): string | undefined }): boolean =>
   headers.get('x-ipop-sandbox') === 'true'

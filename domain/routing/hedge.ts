@@ -16,7 +16,7 @@ interface Answer<Candidate, Reply> {
 }
 
 /** The first answer of candidates that are asked in turn; undefined where all have failed. */
-export async function firstOfHedged<Candidate, Reply>(
+export function firstOfHedged<Candidate, Reply>(
   race: Hedged<Candidate, Reply>,
 ): Promise<Answer<Candidate, Reply> | undefined> {
   return race.hedgeAfterMs === undefined ? firstInTurn(race) : firstOfTwo(race, race.hedgeAfterMs)
@@ -25,7 +25,8 @@ export async function firstOfHedged<Candidate, Reply>(
 async function firstInTurn<Candidate, Reply>({ candidates, attempt, signal, failed }: Hedged<Candidate, Reply>) {
   for (const candidate of candidates) {
     try {
-      return { candidate, reply: await attempt(candidate, signal) }
+      const reply = await attempt(candidate, signal)
+      return { candidate, reply }
     } catch (error) {
       failed(candidate, error)
     }

@@ -79,9 +79,9 @@ export const callForEvents = (deps: RoutingDeps, call: RoutedCall): Promise<Rout
   firstThatAnswers(deps, call, async (route, upstreamCall, leave) => {
     const startedAtMs = performance.now()
     try {
-      const reply = await deps.upstreams.events(route.upstream, upstreamCall)
+      const { events, headers } = await deps.upstreams.events(route.upstream, upstreamCall)
       deps.latencies.note(route, performance.now() - startedAtMs)
-      return { ...reply, events: untilEnd(reply.events, leave) }
+      return { events: untilEnd(events, leave), headers }
     } catch (error) {
       leave()
       throw error
@@ -106,11 +106,8 @@ async function firstThatAnswers<Reply extends object>(
 ): Promise<Routed<Reply>> {
   const failures: RouteFailure[] = []
   const attempt = async (route: Route, signal: AbortSignal): Promise<Reply> => {
-    const leave = await deps.capacity.enter(route.upstream, {
-      ...call.policy,
-      budgetMs: call.policy.queueBudgetMs,
-      signal,
-    })
+    const { priority, queueBudgetMs } = call.policy
+    const leave = await deps.capacity.enter(route.upstream, { priority, budgetMs: queueBudgetMs, signal })
     return deps.breakers
       .run(route, () => send(route, { path: call.path, body: bodyFor(route, call), signal }, leave))
       .catch((error: unknown) => {
@@ -131,7 +128,7 @@ async function firstThatAnswers<Reply extends object>(
   if (call.policy.sessionId !== undefined) {
     deps.sessions.note({ owner: call.owner, modelId: call.model.id, sessionId: call.policy.sessionId }, route)
   }
-  return { ...reply, route, fallbackCount: failures.length }
+  return Object.assign(reply, { route, fallbackCount: failures.length })
 }
 
 /** The body under the route's own model id, with what only some upstreams understand. */
