@@ -7,7 +7,7 @@ const CLIENT_CLOSED_REQUEST = 499
 /** One line a request: ids and figures, never a key, prompt or completion. */
 export function writeAccessLine(deps: ApiDeps, ctx: Context, passage: Passage, path: string, gone: AbortSignal): void {
   const ms = Math.round((performance.now() - passage.startedAtMs) * 10) / 10
-  const status = gone.aborted ? CLIENT_CLOSED_REQUEST : ctx.respond === false ? ctx.res.statusCode : ctx.status
+  const status = gone.aborted ? CLIENT_CLOSED_REQUEST : ctx.res.statusCode
   deps.metrics.requests.observe({ method: ctx.method, route: path, status: String(status) }, ms / 1000)
   deps.log.info(
     {

@@ -6,7 +6,8 @@ import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
 import { clientAddress } from './client-address.ts'
 import type { Passage } from './passage.ts'
-import { pipeline, sendError } from './pipeline.ts'
+import { pipeline } from './pipeline.ts'
+import { sendError } from './reply.ts'
 import type { AnyRoute } from './route.ts'
 import { prepareValidator } from '../../domain/validation.rules.ts'
 
@@ -18,29 +19,41 @@ export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): Koa {
   const app = new Koa()
   app.silent = true
   app.use(async (ctx, next) => {
+    const requestId = newRequestId()
     const passage: Passage = {
-      requestId: newRequestId(),
+      requestId,
       startedAtMs: performance.now(),
       clientAddress: () =>
         clientAddress(ctx.req.socket.remoteAddress, ctx.get('x-forwarded-for'), deps.config.trustedProxies),
+      headers: { 'x-request-id': requestId },
       access: {},
     }
     ctx.state = passage
-    ctx.set('x-request-id', passage.requestId)
     await next()
     if (ctx._matchedRoute !== undefined) return
     sendError(ctx, unmatched(ctx.res.hasHeader('allow')), passage)
     writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
   })
-  const router = new Router({ prefix: VERSION_PREFIX })
-  for (const route of routes) {
-    ;[route.params, route.query, route.body].forEach(prepareValidator)
-    router.register(routerPath(route), [route.method], pipeline(route, deps))
-  }
-  app.use(router.routes())
-  app.use(router.allowedMethods())
+  const routers = routersOf(routes, deps)
+  app.use((ctx, next) => routers.get(firstWord(ctx.path.slice(VERSION_PREFIX.length)))?.(ctx, next) ?? next())
+  // It looks at what was matched alone, so that any router's will do.
+  app.use(new Router().allowedMethods())
   return app
 }
+
+/** A router for each first word of a path: one router would try the patterns of all routes for every request. */
+function routersOf(routes: readonly AnyRoute[], deps: ApiDeps): Map<string, Koa.Middleware> {
+  const routers = new Map<string, Router>()
+  for (const route of routes) {
+    ;[route.params, route.query, route.body].forEach(prepareValidator)
+    const router = routers.get(firstWord(route.path)) ?? new Router({ prefix: VERSION_PREFIX })
+    router.register(routerPath(route), [route.method], pipeline(route, deps))
+    routers.set(firstWord(route.path), router)
+  }
+  return new Map([...routers].map(([word, router]) => [word, router.routes() as Koa.Middleware]))
+}
+
+const firstWord = (path: string): string => path.split('/', 2)[1] ?? ''
 
 /** OpenAPI's `/files/{file_id}` as the router's `/files/:file_id`; a tail parameter takes the rest, slashes and all. */
 function routerPath({ path, tail }: AnyRoute): string {

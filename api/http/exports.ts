@@ -16,7 +16,7 @@ export async function exportReply(
   filename: string,
   made: { json: () => Readable | Promise<Readable>; csv: () => Readable },
 ): Promise<BinaryReply> {
-  if (!(accept ?? '').includes(CSV)) return { contentType: 'application/json', body: await made.json() }
+  if (!(accept ?? '').includes(CSV)) return { contentType: 'application/json; charset=utf-8', body: await made.json() }
   return {
     contentType: `${CSV}; charset=utf-8`,
     headers: { 'content-disposition': `attachment; filename="${filename}.csv"` },

@@ -1,17 +1,17 @@
-import type { Context } from 'koa'
 import { rateLimited } from '../../domain/errors.ts'
 import type { RequestAllowance } from '../../domain/limits/request-slice.rules.ts'
 import type { AuthenticatedKey } from '../../domain/tenancy/keys.service.ts'
 import type { ApiDeps } from '../deps.ts'
+import type { Passage } from './passage.ts'
 import type { AnyRoute, Auth, RouteRequest } from './route.ts'
 
 type Deps = Pick<ApiDeps, 'requestLimits' | 'streamLimits'>
 
 /** Counts the request against the key's limit, where it has one, and tells of it. Errors: 429 with the time to wait. */
-export async function limitRequests(ctx: Context, deps: Deps, key: AuthenticatedKey): Promise<void> {
+export async function limitRequests(deps: Deps, key: AuthenticatedKey, passage: Passage): Promise<void> {
   if (key.requests_per_minute === null) return
   const allowance = await deps.requestLimits.admit(key.id, key.requests_per_minute)
-  ctx.set(headersOf(allowance))
+  Object.assign(passage.headers, headersOf(allowance))
   if (allowance.retryAfterSeconds === undefined) return
   throw rateLimited(`This API key may make ${allowance.limit} requests a minute.`, allowance.retryAfterSeconds)
 }

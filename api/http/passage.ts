@@ -7,5 +7,7 @@ export interface Passage {
   startedAtMs: number
   clientAddress: () => string
   key?: AuthenticatedKey
+  /** What every reply to the request says, whatever becomes of it. */
+  headers: Record<string, string>
   access: AccessFields
 }

@@ -5,9 +5,9 @@ import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
 import { apiKeyOf } from './api-key.ts'
 import { readJsonBody } from './body.ts'
-import { errorReply, isFault } from './errors.ts'
+import { isFault } from './errors.ts'
 import { enterStream, limitRequests } from './limits.ts'
-import { sendReply } from './reply.ts'
+import { sendError, sendReply } from './reply.ts'
 import type { AnyRoute, Auth, RouteRequest } from './route.ts'
 import { requireValid } from '../../domain/validation.rules.ts'
 import type { Passage } from './passage.ts'
@@ -26,11 +26,7 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Middleware {
       const leave = await enterStream(route, deps, passage.key, request)
       try {
         const result = await route.handle(request, deps)
-        await sendReply(ctx, route, result, {
-          requestId: passage.requestId,
-          stallMs: deps.config.streamStallMs,
-          log: deps.log,
-        })
+        await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log })
       } finally {
         leave()
       }
@@ -43,24 +39,13 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Middleware {
   }
 }
 
-/** Answers with the closed error body, unless a reply is under way. */
-export function sendError(ctx: Context, error: unknown, passage: Passage): void {
-  if (ctx.headerSent) return void ctx.res.destroy()
-  const reply = errorReply(error, passage.requestId)
-  ctx.status = reply.status
-  ctx.set(reply.headers)
-  ctx.body = reply.body
-  // What is left of an upload nobody reads would keep the connection busy.
-  if (!ctx.req.complete) ctx.set('connection', 'close')
-}
-
 async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: Passage): Promise<Caller | undefined> {
   if (route.auth === 'none') return undefined
   const secret = apiKeyOf(name => ctx.get(name))
   if (route.auth === 'optional' && secret === undefined) return undefined
   const key = await authenticate(deps, secret)
   passage.key = key
-  await limitRequests(ctx, deps, key)
+  await limitRequests(deps, key, passage)
   // Reading is free: clients poll.
   if (route.method !== 'GET') await limitDay(deps, key)
   return callerOf(key)

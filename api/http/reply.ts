@@ -3,6 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { finished, pipeline } from 'node:stream/promises'
 import type { Context } from 'koa'
 import type { Log } from '../../infra/log.ts'
+import { errorReply } from './errors.ts'
+import type { Passage } from './passage.ts'
 import { EventStream, Reply, type AnyRoute, type BinaryReply, type StreamEvent } from './route.ts'
 
 /** Proxies cut idle connections; a comment every so often keeps them (WHATWG HTML section 9.2.7). */
@@ -10,8 +12,14 @@ const KEEP_ALIVE_MS = 15_000
 /** The fields of a comment and of the time until the reader should be back (WHATWG HTML section 9.2.6). */
 const READ_ON = 'retry: 1000\n: nothing was read for too long; read on after the last event that came\n\n'
 
+const EVENT_STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+}
+
 export interface SendOptions {
-  requestId: string
+  passage: Passage
   /** A client that reads nothing for so long is given up: it holds an upstream's reply or a file open. */
   stallMs: number
   log: Pick<Log, 'info'>
@@ -21,37 +29,62 @@ export interface SendOptions {
 export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, options: SendOptions): Promise<void> {
   if (result instanceof EventStream) return sendEvents(ctx, result, options)
   if (route.kind === 'binary') return sendBinary(ctx, result as BinaryReply, options)
-  const reply = result instanceof Reply ? result : new Reply(result)
-  ctx.status = reply.status ?? route.status ?? 200
-  ctx.set(reply.headers)
-  if (route.reply === undefined) ctx.body = null
-  else ctx.body = reply.body as object
+  const { status, headers, body } = result instanceof Reply ? result : new Reply(result)
+  const own = { status: status ?? route.status ?? 200, headers }
+  if (route.reply === undefined) sendHead(ctx, options.passage, own)?.end()
+  else sendJson(ctx, options.passage, { ...own, body })
 }
 
-async function sendBinary(ctx: Context, reply: BinaryReply, { stallMs }: SendOptions): Promise<void> {
+/** Answers with the closed error body, unless a reply is under way. */
+export function sendError(ctx: Context, error: unknown, passage: Passage): void {
+  if (ctx.headerSent) return void ctx.res.destroy()
+  const reply = errorReply(error, passage.requestId)
+  // What is left of an upload nobody reads would keep the connection busy.
+  if (!ctx.req.complete) reply.headers['connection'] = 'close'
+  sendJson(ctx, passage, reply)
+}
+
+interface Head {
+  status: number
+  headers: Record<string, string>
+}
+
+function sendJson(ctx: Context, passage: Passage, { status, headers, body }: Head & { body: unknown }): void {
+  const text = JSON.stringify(body)
+  const described = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(text)),
+    ...headers,
+  }
+  // As a text it leaves in one piece with its head.
+  sendHead(ctx, passage, { status, headers: described })?.end(text)
+}
+
+/** Every reply's head leaves here. Undefined where the client is gone. */
+function sendHead(ctx: Context, passage: Passage, { status, headers }: Head): ServerResponse | undefined {
+  ctx.respond = false
+  return ctx.writable ? ctx.res.writeHead(status, { ...passage.headers, ...headers }) : undefined
+}
+
+async function sendBinary(ctx: Context, reply: BinaryReply, { passage, stallMs }: SendOptions): Promise<void> {
   // A source that fails before its first byte is answered as any failure is.
   if (ctx.method !== 'HEAD') await Promise.race([once(reply.body, 'readable'), once(reply.body, 'close')])
-  ctx.status = reply.status ?? 200
-  ctx.type = reply.contentType
-  ctx.set(reply.headers ?? {})
-  if (ctx.method === 'HEAD') return void reply.body.destroy()
-  ctx.respond = false
-  ctx.res.socket?.setTimeout(stallMs)
+  const headers = { 'content-type': reply.contentType, ...reply.headers }
+  const res = sendHead(ctx, passage, { status: reply.status ?? 200, headers })
+  if (res === undefined) return void reply.body.destroy()
+  if (ctx.method === 'HEAD') {
+    reply.body.destroy()
+    return void res.end()
+  }
+  res.socket?.setTimeout(stallMs)
   // A source that fails midway breaks the transfer off, and so does a client that leaves.
-  await pipeline(reply.body, ctx.res).catch(() => ctx.res.destroy())
+  await pipeline(reply.body, res).catch(() => res.destroy())
 }
 
 async function sendEvents(ctx: Context, stream: EventStream, options: SendOptions): Promise<void> {
-  const { requestId, stallMs, log } = options
-  ctx.respond = false
+  const { passage, stallMs, log } = options
   const { res } = ctx
-  res.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache',
-    'x-accel-buffering': 'no',
-    'x-request-id': requestId,
-    ...stream.headers,
-  })
+  sendHead(ctx, passage, { status: 200, headers: { ...EVENT_STREAM_HEADERS, ...stream.headers } })
   // They leave with the first event where that is there by then.
   const opening = setImmediate(() => res.flushHeaders())
   const keepAlive = setInterval(() => void (res.writableNeedDrain || res.write(': keep-alive\n\n')), KEEP_ALIVE_MS)
@@ -61,7 +94,7 @@ async function sendEvents(ctx: Context, stream: EventStream, options: SendOption
     await finished(res).catch(() => undefined)
   } catch (error) {
     if (!(error instanceof ReaderStalled)) throw error
-    log.info({ requestId }, 'a reader takes nothing')
+    log.info({ requestId: passage.requestId }, 'a reader takes nothing')
     if (stream.resumable) await dismiss(res, stallMs)
     else res.destroy()
   } finally {
