@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 const CHUNK_BYTES = 64 * 1024
+const CHUNKS_A_LOOK = 320
 
 interface PatternOptions {
   /** After this many bytes the stream says nothing more. */
@@ -32,14 +35,15 @@ export function patternStream(sizeBytes: number, { stallsAt, failsAt }: PatternO
   })
 }
 
-/** The same chunk again and again: the stream itself makes no garbage. */
-export function repeatedStream(sizeBytes: number): Readable {
+/** The same chunk again and again: the stream itself takes no memory. */
+export function repeatedStream(sizeBytes: number, onChunk: () => void = () => undefined): Readable {
   const chunk = Buffer.alloc(CHUNK_BYTES, 7)
   let left = sizeBytes
   return new Readable({
     read() {
       const size = Math.min(left, CHUNK_BYTES)
       left -= size
+      onChunk()
       this.push(size === 0 ? null : chunk.subarray(0, size))
     },
   })
@@ -73,17 +77,32 @@ export async function until(condition: () => Promise<boolean> | boolean): Promis
   }
 }
 
-/** How much the process's resident memory grows at most while the work goes on. */
-export async function memoryGrowthOf(work: () => Promise<unknown>): Promise<number> {
-  const before = process.memoryUsage.rss()
+/**
+ * How much more memory than before is in use at most, of the looks that the work has a chunk take.
+ * Garbage does not count, and what other work left is not taken for this one's: when it is collected is V8's choice.
+ */
+export async function memoryHeldBy(work: (look: () => void) => Promise<unknown>): Promise<number> {
+  const before = memoryInUse()
   let most = before
-  const timer = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 20)
-  try {
-    await work()
-  } finally {
-    clearInterval(timer)
-  }
-  return Math.max(most, process.memoryUsage.rss()) - before
+  let chunks = 0
+  await work(() => {
+    if (chunks++ % CHUNKS_A_LOOK === 0) most = Math.max(most, memoryInUse())
+  })
+  return most - before
+}
+
+function memoryInUse(): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+/** Twice: the buffers found dead by a collection are given back before the next one. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  gc()
+  gc()
 }
 
 function patternChunk(index: number): Buffer {
