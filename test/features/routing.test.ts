@@ -93,13 +93,7 @@ describe('where no route is left', () => {
     const tenant = await tenantHere()
     const reply = await ask(tenant, '402-all', { status: 402 })
     const requestId = reply.headers.get('x-request-id') ?? ''
-    const lines = await until(async () => {
-      const ofRequest = own
-        .logs()
-        .split('\n')
-        .filter(line => line.includes(requestId))
-      return ofRequest.some(line => line.includes('"msg":"request"')) && ofRequest
-    })
+    const lines = (await own.logsAfter(reply)).split('\n').filter(line => line.includes(requestId))
     const alerts = lines.map(line => JSON.parse(line)).filter(line => line.level >= 50)
     expect(alerts).toMatchObject([
       { upstream: 'fake-a', model: '402-all@fake-a', kind: 'refused', status: 402 },

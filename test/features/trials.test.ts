@@ -239,13 +239,14 @@ describe('what is refused', () => {
 
 test('who asked is in no table and no log as it was told, and neither is the key', async () => {
   const who = someone()
-  const { body } = await ask(generous, who)
+  const reply = await ask(generous, who)
+  const { body } = reply
   const kept = await Promise.all(
     ['trials', 'trial_identities', 'api_keys', 'users', 'projects'].map(
       async table => (await db.query<{ row: string }>(`SELECT t::text AS row FROM ${table} t`)).rows,
     ),
   )
-  const [tables, logs] = [JSON.stringify(kept), generous.logs()]
+  const [tables, logs] = [JSON.stringify(kept), await generous.logsAfter(reply)]
   expect(tables).toContain(body.trial_id)
   expect(logs).toContain(TRIAL)
   expect(tables).not.toContain('127.0.0.1')

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { builtPath } from './built.ts'
 import { testStack } from './stack.ts'
+import { until } from './until.ts'
 
 const LOG_LIMIT_CHARACTERS = 200_000
 
@@ -11,6 +12,8 @@ export interface ApiProcess {
   pid: number
   /** What it has written so far. */
   logs(): string
+  /** What it has written, once the access line of the reply's request is there: it may come after the reply. */
+  logsAfter(reply: Pick<Response, 'headers'>): Promise<string>
   stop(): Promise<void>
 }
 
@@ -29,11 +32,16 @@ export async function spawnApi(env: Record<string, string> = {}): Promise<ApiPro
     url: `http://127.0.0.1:${port}`,
     pid: child.pid,
     logs: () => logs,
+    logsAfter: ({ headers }) => until(async () => hasAccessLine(logs, headers.get('x-request-id')) && logs),
     stop: async () => {
       child.kill('SIGKILL')
       await ended
     },
   }
+}
+
+function hasAccessLine(logs: string, requestId: string | null): boolean {
+  return logs.split('\n').some(line => line.includes(`"requestId":"${requestId}"`) && line.endsWith('"msg":"request"}'))
 }
 
 function environment(): Record<string, string> {
