@@ -12,7 +12,7 @@ interface Finished {
   reservation: Reservation
 }
 
-/** Makes a finished call durable: recorded and charged, once. The caller's reply waits for it. */
+/** Makes a finished call durable: recorded and charged, once. The caller's reply waits for it. What it reserved is given back with that. */
 export type RecordCall = (call: CallRecord, reservation: Reservation) => Promise<void>
 
 export function createCallRecorder(deps: { db: Database; balances: Balances; metrics: Metrics }): RecordCall {
@@ -27,13 +27,9 @@ export function createCallRecorder(deps: { db: Database; balances: Balances; met
     deps.metrics.commitSize.observe(group.length)
     return group.map(() => undefined)
   })
-  return async (call, reservation) => {
+  return (call, reservation) => {
     countCall(deps.metrics, call)
-    try {
-      await commit({ call, reservation })
-    } finally {
-      reservation.release()
-    }
+    return commit({ call, reservation })
   }
 }
 

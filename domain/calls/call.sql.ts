@@ -16,7 +16,8 @@ export interface RecordedCalls {
  * are such calls, their accounts must have been locked before.
  */
 export async function insertCalls(db: Queryable, calls: readonly CallRecord[]): Promise<RecordedCalls> {
-  const { rows } = await db.query<ChangedRow>(INSERT_CALLS, [JSON.stringify(calls.map(wireCall))])
+  const statement = calls.every(call => call.resourceId === null) ? INSERT_DIRECT_CALLS : INSERT_CALLS
+  const { rows } = await db.query<ChangedRow>(statement, [JSON.stringify(calls.map(wireCall))])
   return {
     accounts: rows.flatMap(row => (row.kind === 'account' ? [accountOf(row)] : [])),
     holds: new Map(rows.flatMap(row => (row.kind === 'hold' ? [[row.id, row.first_nanos] as const] : []))),
@@ -36,34 +37,35 @@ const accountOf = (row: ChangedRow): AccountRow => ({
   held_nanos: row.second_nanos,
 })
 
+/** What is null is left out: the statement reads it so. */
 const wireCall = (call: CallRecord) => ({
   id: call.id,
   user_id: call.owner.userId,
-  project_id: call.owner.projectId,
+  project_id: call.owner.projectId ?? undefined,
   api_key_id: call.keyId,
   surface: call.surface,
-  resource_id: call.resourceId,
+  resource_id: call.resourceId ?? undefined,
   model: call.model,
-  upstream: call.upstream,
-  upstream_model: call.upstreamModel,
+  upstream: call.upstream ?? undefined,
+  upstream_model: call.upstreamModel ?? undefined,
   status: call.status,
-  error_code: call.errorCode,
+  error_code: call.errorCode ?? undefined,
   streamed: call.streamed,
   tokens_in: call.usage.input,
   tokens_out: call.usage.output,
-  cached_tokens: call.usage.cached ?? null,
-  reasoning_tokens: call.usage.reasoning ?? null,
+  cached_tokens: call.usage.cached,
+  reasoning_tokens: call.usage.reasoning,
   usage_source: call.usageSource,
   cost_nanos: call.costNanos.toString(),
   provider_billed: call.providerBilled,
   fallback_count: call.fallbackCount,
   duration_ms: call.durationMs,
-  first_token_ms: call.firstTokenMs,
+  first_token_ms: call.firstTokenMs ?? undefined,
   created_at: call.createdAt.toISOString(),
-  requested_model: call.requestedModel,
-  metadata: call.metadata,
-  replay_of: call.replayOf,
-  credential_id: call.credentialId,
+  requested_model: call.requestedModel ?? undefined,
+  metadata: call.metadata ?? undefined,
+  replay_of: call.replayOf ?? undefined,
+  credential_id: call.credentialId ?? undefined,
   cache_hit: call.cacheHit,
 })
 
@@ -72,11 +74,10 @@ const COLUMNS = `id, user_id, project_id, api_key_id, surface, resource_id, mode
   provider_billed, fallback_count, duration_ms, first_token_ms, created_at, requested_model, metadata, replay_of,
   credential_id, cache_hit`
 
-const INSERT_CALLS: PreparedStatement = {
-  name: 'insert_calls',
-  text: `
+/** Json and not jsonb, which is made to be looked into often: it takes twice as long to read once. */
+const inserted = (name: string, drawn: string): string => `
 WITH sent AS MATERIALIZED (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS c(
+  SELECT * FROM json_to_recordset($1::json) AS c(
     id uuid, user_id text, project_id text, api_key_id text, surface text, resource_id text, model text, upstream text,
     upstream_model text, status text, error_code text, streamed boolean, tokens_in integer, tokens_out integer,
     cached_tokens integer, reasoning_tokens integer, usage_source text, cost_nanos bigint, provider_billed boolean,
@@ -84,18 +85,16 @@ WITH sent AS MATERIALIZED (
     requested_model text, metadata jsonb, replay_of uuid, credential_id text, cache_hit boolean)
 ), locked AS MATERIALIZED (
   SELECT user_id FROM accounts WHERE user_id IN (SELECT user_id FROM sent) ORDER BY user_id FOR UPDATE
-), given AS MATERIALIZED (
-  SELECT sent.* FROM sent, (SELECT count(*) FROM locked) AS first
-), inserted AS (
-  INSERT INTO inference_requests (${COLUMNS}) SELECT ${COLUMNS} FROM given ON CONFLICT (id) DO NOTHING RETURNING id
-), fresh AS (
-  SELECT given.*, h.resource_id AS hold_resource_id,
-    CASE WHEN h.resource_id IS NULL THEN 0 ELSE least(given.cost_nanos, greatest(0, h.remaining_nanos
-      - (sum(given.cost_nanos) OVER (PARTITION BY h.resource_id ORDER BY given.id) - given.cost_nanos)))::bigint
-    END AS drawn_nanos
-  FROM given JOIN inserted USING (id)
-  LEFT JOIN holds h ON h.resource_id = given.resource_id AND h.released_at IS NULL
-), entries AS (
+), ${name} AS (
+  INSERT INTO inference_requests (${COLUMNS}) SELECT ${COLUMNS} FROM sent, (SELECT count(*) FROM locked) AS first
+  ON CONFLICT (id) DO NOTHING
+  RETURNING id, user_id, project_id, api_key_id, surface, resource_id, model, tokens_in, tokens_out, cost_nanos, created_at
+    ${drawn}
+)`
+
+/** Of `fresh`: the calls that were inserted, with what each draws from which hold. */
+const CHARGED = `
+entries AS (
   INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos, created_at)
   SELECT id, 'charge', user_id, project_id, hold_resource_id, -cost_nanos, -drawn_nanos, created_at
   FROM fresh WHERE cost_nanos > 0
@@ -115,14 +114,32 @@ WITH sent AS MATERIALIZED (
   FROM (SELECT user_id, sum(cost_nanos)::bigint AS cost, sum(drawn_nanos)::bigint AS drawn FROM fresh GROUP BY user_id) s
   WHERE a.user_id = s.user_id
   RETURNING a.user_id, a.balance_nanos, a.held_nanos
-), hold AS (
+)`
+
+const ACCOUNTS = `
+SELECT 'account' AS kind, user_id AS id, balance_nanos AS first_nanos, held_nanos AS second_nanos FROM account`
+
+/** Of calls of no job, which are most: a quarter less work without the holds. */
+const INSERT_DIRECT_CALLS: PreparedStatement = {
+  name: 'insert_direct_calls',
+  text: `${inserted('fresh', ', NULL::text AS hold_resource_id, 0::bigint AS drawn_nanos')}, ${CHARGED} ${ACCOUNTS}`,
+}
+
+const INSERT_CALLS: PreparedStatement = {
+  name: 'insert_calls',
+  text: `${inserted('inserted', '')}, fresh AS (
+  SELECT i.*, h.resource_id AS hold_resource_id,
+    CASE WHEN h.resource_id IS NULL THEN 0 ELSE least(i.cost_nanos, greatest(0, h.remaining_nanos
+      - (sum(i.cost_nanos) OVER (PARTITION BY h.resource_id ORDER BY i.id) - i.cost_nanos)))::bigint
+    END AS drawn_nanos
+  FROM inserted i LEFT JOIN holds h ON h.resource_id = i.resource_id AND h.released_at IS NULL
+), ${CHARGED}, hold AS (
   UPDATE holds h SET remaining_nanos = h.remaining_nanos - s.drawn
   FROM (SELECT hold_resource_id, sum(drawn_nanos)::bigint AS drawn FROM fresh
         WHERE hold_resource_id IS NOT NULL GROUP BY 1) s
   WHERE h.resource_id = s.hold_resource_id
   RETURNING h.resource_id, h.remaining_nanos
-)
-SELECT 'account' AS kind, user_id AS id, balance_nanos AS first_nanos, held_nanos AS second_nanos FROM account
+) ${ACCOUNTS}
 UNION ALL
 SELECT 'hold', resource_id, remaining_nanos, 0 FROM hold`,
 }

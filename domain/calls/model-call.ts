@@ -10,7 +10,14 @@ import { DomainError } from '../errors.ts'
 import type { Balances, Reservation } from '../ledger/balances.ts'
 import { usdNumber, type Nanos } from '../ledger/money.rules.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
-import { answeredFields, type CallStatus, type CallSurface, type TokenUsage, type UsageSource } from './call.rules.ts'
+import {
+  answeredFields,
+  type CallRecord,
+  type CallStatus,
+  type CallSurface,
+  type TokenUsage,
+  type UsageSource,
+} from './call.rules.ts'
 import type { RecordCall } from './call.service.ts'
 
 /** What the access line tells of a call. */
@@ -146,8 +153,8 @@ export class ModelCall {
 
   private async end(status: CallStatus, errorCode: string | null, result: CallResult): Promise<Nanos> {
     this.ended = true
-    const { usage, source } = result
-    const { caller, model, requestId } = this.start
+    const { usage } = result
+    const { model } = this.start
     const costNanos = this.costOf(result)
     this.start.annotate({
       model: model.id,
@@ -155,34 +162,44 @@ export class ModelCall {
       tokensOut: usage.output,
       costUsd: usdNumber(costNanos),
     })
-    await this.deps.recordCall(
-      {
-        id: requestId,
-        owner: caller.owner,
-        keyId: caller.keyId,
-        surface: this.start.surface,
-        resourceId: null,
-        model: model.id,
-        requestedModel: this.start.requestedModel,
-        metadata: this.start.metadata,
-        replayOf: this.start.replayOf ?? null,
-        ...answeredFields(this.route),
-        status,
-        errorCode,
-        streamed: this.start.streamed,
-        usage,
-        usageSource: source,
-        costNanos,
-        cacheHit: this.isFromCache,
-        fallbackCount: this.fallbackCount,
-        durationMs: this.elapsedMs(),
-        firstTokenMs: this.firstTokenMs,
-        createdAt: this.createdAt,
-        content: result.content,
-      },
-      this.reservation,
-    )
+    try {
+      await this.deps.recordCall(this.record(status, errorCode, costNanos, result), this.reservation)
+    } finally {
+      this.reservation.release()
+    }
     return costNanos
+  }
+
+  private record(status: CallStatus, errorCode: string | null, costNanos: Nanos, result: CallResult): CallRecord {
+    const { caller, model, requestId } = this.start
+    const answered = answeredFields(this.route)
+    return {
+      id: requestId,
+      owner: caller.owner,
+      keyId: caller.keyId,
+      surface: this.start.surface,
+      resourceId: null,
+      model: model.id,
+      requestedModel: this.start.requestedModel,
+      metadata: this.start.metadata,
+      replayOf: this.start.replayOf ?? null,
+      upstream: answered.upstream,
+      upstreamModel: answered.upstreamModel,
+      providerBilled: answered.providerBilled,
+      credentialId: answered.credentialId,
+      status,
+      errorCode,
+      streamed: this.start.streamed,
+      usage: result.usage,
+      usageSource: result.source,
+      costNanos,
+      cacheHit: this.isFromCache,
+      fallbackCount: this.fallbackCount,
+      durationMs: this.elapsedMs(),
+      firstTokenMs: this.firstTokenMs,
+      createdAt: this.createdAt,
+      content: result.content,
+    }
   }
 
   /** What the caller's own key or the cache paid for costs no credit. */
