@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { Outbound } from '../outbound/outbound.ts'
 import { anthropicWire } from './anthropic/wire.ts'
 import { createDispatchers, type UpstreamTimeouts } from './dispatchers.ts'
-import { bytesOf, sendRequest, textOf, type IncomingReply, type ReplyBody } from './exchange.ts'
+import { bytesOf, sendRequest, type IncomingReply, type ReplyBody } from './exchange.ts'
 import { failureOfThrown } from './failures.ts'
 import { withFirst } from './events.ts'
 import { parseObject } from './json.ts'
@@ -19,36 +19,28 @@ const wireOf = ({ wire = 'openai' }: UpstreamSettings): Wire => WIRES[wire]
 export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbound): UpstreamClient & UpstreamProbe {
   const dispatchers = createDispatchers(timeouts, outbound)
 
-  const exchange = async (
-    upstream: UpstreamSettings,
-    path: string,
-    signal: AbortSignal,
-    body?: object,
-  ): Promise<IncomingReply> => {
-    const reply = await sendRequest(dispatchers.of(upstream), requestOf(upstream, path, body), signal)
-    if (isSuccess(reply.status)) return reply
-    throw wireOf(upstream).failureOf(reply.status, reply.headers, await textOf(reply.body))
-  }
+  const ask = (upstream: UpstreamSettings, path: string, signal: AbortSignal, body?: object): Promise<IncomingReply> =>
+    sendRequest(dispatchers.of(upstream), requestOf(upstream, path, body), signal)
   const send = (upstream: UpstreamSettings, call: UpstreamCall): Promise<IncomingReply> => {
     const { path, body } = wireOf(upstream).requestOf(call)
-    return exchange(upstream, path, call.signal, body)
+    return ask(upstream, path, call.signal, body)
   }
   const json = async (upstream: UpstreamSettings, call: UpstreamCall) => {
-    const { headers, body } = await send(upstream, call)
-    return { json: wireOf(upstream).replyOf(call, parseObject(await textOf(body))), headers }
+    const { headers, body } = await successful(upstream, await send(upstream, call))
+    return { json: wireOf(upstream).replyOf(call, parseObject(await body.text())), headers }
   }
   const events = async (upstream: UpstreamSettings, call: UpstreamCall) => {
-    const { headers, body } = await send(upstream, call)
+    const { headers, body } = await successful(upstream, await send(upstream, call))
     const data = wireOf(upstream).eventsOf(call, body)
     const first = await data.next()
     return { events: withFirst(first, data), headers }
   }
   const get = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
-    const { body } = await exchange(upstream, path, signal)
-    return parseObject(await textOf(body))
+    const { body } = await successful(upstream, await ask(upstream, path, signal))
+    return parseObject(await body.text())
   }
   const download = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
-    const { headers, body } = await exchange(upstream, path, signal)
+    const { headers, body } = await successful(upstream, await ask(upstream, path, signal))
     return { body: readableOf(body), contentType: headers.get('content-type') ?? '' }
   }
 
@@ -81,8 +73,14 @@ function requestOf(upstream: UpstreamSettings, path: string, body: object | unde
   return { origin, path: basePath + path, method: 'POST', headers: postHeaders, body: JSON.stringify(body) }
 }
 
-/** 202 is a job's: it was taken, and is not done. */
-const isSuccess = (status: number): boolean => status === 200 || status === 202
+/** The reply, where it is one of success: 202 is a job's, which was taken and is not done. Errors: UpstreamFailure. */
+function successful(upstream: UpstreamSettings, reply: IncomingReply): IncomingReply | Promise<never> {
+  return reply.status === 200 || reply.status === 202 ? reply : refused(upstream, reply)
+}
+
+async function refused(upstream: UpstreamSettings, { status, headers, body }: IncomingReply): Promise<never> {
+  throw wireOf(upstream).failureOf(status, headers, await body.text())
+}
 
 interface Target {
   origin: string

@@ -11,6 +11,8 @@ const FINISH_MS = 1_000
 export interface ReplyBody {
   /** What has come since the last call, as soon as there is any; undefined at the end. Rejects where it breaks off. */
   read(): Promise<Buffer | undefined>
+  /** All that is still to come, as UTF-8. Errors: UpstreamFailure where it is too large, or whatever broke it off. */
+  text(): Promise<string>
   /** Drops what little is still to come, so that the connection is kept for the next request. */
   finish(): void
   /** Breaks the exchange off, where it is not over. */
@@ -38,23 +40,6 @@ export function sendRequest(
   })
 }
 
-/** A body as one UTF-8 text. Errors: UpstreamFailure where it is too large, or whatever broke it off. */
-export async function textOf(body: ReplyBody): Promise<string> {
-  const first = await body.read()
-  if (first === undefined) return ''
-  const parts = [first]
-  let sizeBytes = first.length
-  for (let part = await body.read(); part !== undefined; part = await body.read()) {
-    parts.push(part)
-    sizeBytes += part.length
-    if (sizeBytes > TEXT_LIMIT_BYTES) {
-      body.destroy()
-      throw new UpstreamFailure('unavailable', 'the reply is too large')
-    }
-  }
-  return (parts.length === 1 ? first : Buffer.concat(parts)).toString('utf8')
-}
-
 /** A body's bytes as they come. Ending early breaks the exchange off. */
 export async function* bytesOf(body: ReplyBody): AsyncGenerator<Buffer, void> {
   try {
@@ -68,6 +53,7 @@ export async function* bytesOf(body: ReplyBody): AsyncGenerator<Buffer, void> {
 class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   private arrived: Buffer[] = []
   private arrivedBytes = 0
+  private isText = false
   private isDropped = false
   private hasEnded = false
   private failure: Error | undefined
@@ -103,6 +89,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.isDropped) return
     this.arrived.push(bytes)
     this.arrivedBytes += bytes.length
+    if (this.isText) return this.boundText()
     if (this.arrivedBytes > HIGH_WATER_BYTES) controller.pause()
     this.wake?.()
   }
@@ -125,6 +112,14 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     return undefined
   }
 
+  async text(): Promise<string> {
+    this.isText = true
+    if (this.controller?.paused === true) this.controller.resume()
+    if (!this.hasEnded && this.failure === undefined) await new Promise<void>(resolve => (this.wake = resolve))
+    if (this.failure !== undefined) throw this.failure
+    return this.take().toString('utf8')
+  }
+
   finish(): void {
     if (this.hasEnded) return
     this.isDropped = true
@@ -135,6 +130,11 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   destroy(): void {
     if (!this.hasEnded) this.breakOff(new Error('the reply is not wanted'))
+  }
+
+  private boundText(): void {
+    if (this.arrivedBytes > TEXT_LIMIT_BYTES)
+      this.breakOff(new UpstreamFailure('unavailable', 'the reply is too large'))
   }
 
   private readonly onAbort = (): void => this.breakOff(this.signal.reason as Error)

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Dispatcher } from 'undici'
-import { sendRequest, textOf, type IncomingReply } from '../../../infra/upstreams/exchange.ts'
-import { replyBodyOf } from '../../support/reply-body.ts'
+import { sendRequest, type IncomingReply } from '../../../infra/upstreams/exchange.ts'
 import { rejectedBy } from '../fixtures.ts'
 import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
 
@@ -74,12 +73,35 @@ describe('a body', () => {
     expect(await body.read()).toBeUndefined()
   })
 
+  test('is one text, however it comes', async () => {
+    const { upstream, body } = await replyUnderWay()
+    upstream.data(Buffer.from('früh').subarray(0, 3))
+    const text = body.text()
+    upstream.data(Buffer.from('früh').subarray(3))
+    upstream.end()
+    expect(await text).toBe('früh')
+    expect(upstream.told).toEqual([])
+  })
+
+  test('is taken whole where it is a text, and not held back', async () => {
+    const { upstream, body } = await replyUnderWay()
+    upstream.data(Buffer.alloc(MEBIBYTE))
+    expect(upstream.told).toEqual(['pause'])
+    const text = body.text()
+    upstream.data(Buffer.alloc(MEBIBYTE))
+    upstream.end()
+    expect(await text).toHaveLength(2 * MEBIBYTE)
+    expect(upstream.told).toEqual(['pause', 'resume'])
+  })
+
   test('is no text where it is larger than one may be', async () => {
-    const part = Buffer.alloc(16 * MEBIBYTE)
-    expect((await textOf(replyBodyOf([part, part, part, part]))).length).toBe(64 * MEBIBYTE)
-    expect((await rejectedBy(UpstreamFailure, textOf(replyBodyOf([part, part, part, part, part])))).kind).toBe(
-      'unavailable',
-    )
+    const { upstream, body } = await replyUnderWay()
+    const text = body.text()
+    for (let sent = 0; sent < 64; sent += 1) upstream.data(Buffer.alloc(MEBIBYTE))
+    expect(upstream.told).toEqual([])
+    upstream.data(Buffer.alloc(1))
+    expect(await rejectedBy(UpstreamFailure, text)).toMatchObject({ kind: 'unavailable' })
+    expect(upstream.told).toEqual(['abort: the reply is too large'])
   })
 })
 
@@ -101,7 +123,7 @@ describe('aborting', () => {
     upstream.data(Buffer.from('whole'))
     upstream.end()
     controller.abort(new Error('left'))
-    expect(await textOf(body)).toBe('whole')
+    expect(await body.text()).toBe('whole')
     expect(upstream.told).toEqual([])
   })
 })
