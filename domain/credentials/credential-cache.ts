@@ -11,7 +11,7 @@ import { CREDENTIAL_CHANGES, selectUsable, type CredentialRow } from './credenti
 export type CredentialsByProvider = ReadonlyMap<Provider, OpenedCredential>
 
 /** Which of its own keys the owner's calls go over: enabled ones, one a provider; none the owner has not. */
-export type CredentialsOf = (owner: Owner) => Promise<CredentialsByProvider>
+export type CredentialsOf = (owner: Owner) => CredentialsByProvider | Promise<CredentialsByProvider>
 
 interface Deps {
   db: Database

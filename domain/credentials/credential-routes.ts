@@ -5,13 +5,22 @@ import type { CredentialsOf } from './credential-cache.ts'
 import { upstreamOf } from './credential-key.ts'
 
 /** The model over the owner's own keys: empty where no provider serves it natively, or the owner has no key there. */
-export async function credentialRoutes(
+export function credentialRoutes(
   deps: { credentialsOf: CredentialsOf },
   owner: Owner,
-  model: CatalogEntry,
-): Promise<Route[]> {
-  if (model.byok === undefined) return []
-  const credential = (await deps.credentialsOf(owner)).get(model.byok.provider)
-  if (credential === undefined) return []
-  return [{ upstream: upstreamOf(credential), model: model.byok.model, credentialId: credential.id }]
+  { byok }: CatalogEntry,
+): readonly Route[] | Promise<readonly Route[]> {
+  return byok === undefined ? NONE : nativeRoutes(deps, owner, byok)
+}
+
+const NONE: readonly Route[] = []
+
+async function nativeRoutes(
+  deps: { credentialsOf: CredentialsOf },
+  owner: Owner,
+  { provider, model }: NonNullable<CatalogEntry['byok']>,
+): Promise<readonly Route[]> {
+  const credential = (await deps.credentialsOf(owner)).get(provider)
+  if (credential === undefined) return NONE
+  return [{ upstream: upstreamOf(credential), model, credentialId: credential.id }]
 }

@@ -1,3 +1,4 @@
+import { linkedAbort } from '../../infra/abort.ts'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { admitCall, type CallDeps, type CallFacts, type CallResult, type ModelCall } from '../calls/model-call.ts'
@@ -45,11 +46,12 @@ export async function createEmbeddings(
 ): Promise<{ reply: EmbeddingsResponse; sandbox: boolean }> {
   const { call, routed } = await admit(deps, embeddings)
   const { request } = embeddings
-  const stop = new AbortController()
-  const signal = AbortSignal.any([embeddings.signal, stop.signal])
+  const asking = linkedAbort(embeddings.signal)
   try {
     const parts = partsOf(itemsOf(request.input), call.start.model)
-    const answers = await inLanes(parts, part => embedPart(deps, { ...routed, signal }, part, formatOf(request)))
+    const answers = await inLanes(parts, part =>
+      embedPart(deps, { ...routed, signal: asking.signal }, part, formatOf(request)),
+    )
     const [first] = answers
     if (first === undefined) throw new Error('a request without inputs was admitted')
     call.answeredBy(first.route, Math.max(...answers.map(answer => answer.fallbackCount)))
@@ -62,9 +64,11 @@ export async function createEmbeddings(
     }
   } catch (error) {
     // The parts that are still under way are for nobody.
-    stop.abort(error)
+    asking.abort(error)
     await call.fail(error)
     throw error
+  } finally {
+    asking.release()
   }
 }
 

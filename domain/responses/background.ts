@@ -1,3 +1,4 @@
+import { linkedAbort } from '../../infra/abort.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { AgentTurnCreateRequest } from '../turns/turn.schema.ts'
 import { usageView } from '../chat/usage.rules.ts'
@@ -99,13 +100,18 @@ export async function cancelResponse(
     throw badRequest('Only a background response can be canceled: close the connection of this one.', 'response_id')
   }
   await inTransaction(deps.db, tx => stopTurn(tx, owner, turnIdOf(row.id)))
-  const within = AbortSignal.any([signal, AbortSignal.timeout(CANCEL_SHOWS_WITHIN_MS)])
-  if (row.status === 'queued') await untilEnded(deps, uuidOf(row.id), within)
+  if (row.status === 'queued') await untilEnded(deps, uuidOf(row.id), signal)
   return responseView(await currentState(deps, owner, await requireResponse(deps, caller, responseId)))
 }
 
+/** Or until the client goes, or the time is over. */
 async function untilEnded(deps: Deps, logId: string, signal: AbortSignal): Promise<void> {
-  for await (const event of deps.logReaders.follow(logId, 0, signal)) if (isTerminal(event.type)) return
+  const waiting = linkedAbort(signal, CANCEL_SHOWS_WITHIN_MS)
+  try {
+    for await (const event of deps.logReaders.follow(logId, 0, waiting.signal)) if (isTerminal(event.type)) return
+  } finally {
+    waiting.release()
+  }
 }
 
 /**

@@ -1,4 +1,3 @@
-import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen, type CircuitBreakerPolicy } from 'cockatiel'
 import { UpstreamFailure, type UpstreamFailureKind } from '../../infra/upstreams/upstream.ts'
 import type { Route } from '../catalog/catalog.ts'
 import { nameOfRoute } from './route-name.ts'
@@ -20,69 +19,73 @@ export interface Breakers {
   run<T>(route: Route, call: () => Promise<T>): Promise<T>
 }
 
+/**
+ * closed -(five failures in a row)-> open -(ten seconds)-> half open, where one call tries: it closes the circuit, or
+ * opens it for ten seconds more.
+ */
+interface Circuit {
+  failuresInARow: number
+  openedAtMs: number | undefined
+  isTrying: boolean
+}
+
 export function createBreakers(): Breakers {
-  const breakers = new Map<string, CircuitBreakerPolicy>()
-  const openedAtMs = new Map<CircuitBreakerPolicy, number>()
-  const breakerOf = (route: Route) => {
-    const key = nameOfRoute(route)
-    const known = breakers.get(key)
+  const circuits = new Map<string, Circuit>()
+  const circuitOf = (route: Route): Circuit => {
+    const name = nameOfRoute(route)
+    const known = circuits.get(name)
     if (known !== undefined) return known
-    const made: CircuitBreakerPolicy = circuitBreaker(
-      handleWhen(error => counts(error, made.state)),
-      {
-        halfOpenAfter: HALF_OPEN_AFTER_MS,
-        breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
-      },
-    )
-    made.onBreak(() => openedAtMs.set(made, Date.now()))
-    breakers.set(key, made)
+    const made = { failuresInARow: 0, openedAtMs: undefined, isTrying: false }
+    circuits.set(name, made)
     return made
   }
   return {
-    healthOf: route => {
-      const breaker = breakerOf(route)
-      // The policy leaves this state at a call only, and a route that counts as broken is offered to nobody.
-      const mayBeTried = Date.now() - (openedAtMs.get(breaker) ?? 0) >= HALF_OPEN_AFTER_MS
-      return breaker.state === CircuitState.Open && mayBeTried ? 'recovering' : HEALTH[breaker.state]
-    },
-    run: async (route, call) => {
-      const breaker = breakerOf(route)
-      // The policy would let others wait for the one call that tries, for as long as that takes.
-      if (breaker.state === CircuitState.HalfOpen) throw circuitOpen()
-      const outcome = await breaker
-        .execute(() => settled(call))
-        .catch((error: unknown) => {
-          throw error instanceof UpstreamFailure ? error : circuitOpen(error)
-        })
-      if ('failure' in outcome) throw outcome.failure
-      return outcome.value
+    healthOf: route => healthOf(circuitOf(route)),
+    run: (route, call) => {
+      const circuit = circuitOf(route)
+      return circuit.openedAtMs === undefined ? watched(circuit, call) : tried(circuit, call)
     },
   }
 }
 
-const circuitOpen = (cause?: unknown): UpstreamFailure =>
-  new UpstreamFailure('unavailable', 'the circuit to the upstream is open', { retryAfterSeconds: 5, cause })
-
-const HEALTH: Record<CircuitState, RouteHealth> = {
-  [CircuitState.Closed]: 'good',
-  [CircuitState.HalfOpen]: 'recovering',
-  [CircuitState.Open]: 'broken',
-  [CircuitState.Isolated]: 'broken',
+function healthOf({ openedAtMs }: Circuit): RouteHealth {
+  if (openedAtMs === undefined) return 'good'
+  return Date.now() - openedAtMs >= HALF_OPEN_AFTER_MS ? 'recovering' : 'broken'
 }
 
-/**
- * A call that its client left says nothing of a route, so it neither counts nor clears; but it is not the proof that
- * a half-open route waits for.
- */
-const counts = (error: Error, state: CircuitState): boolean =>
-  error instanceof UpstreamFailure && (UNHEALTHY.has(error.kind) || state === CircuitState.HalfOpen)
-
-/** A call's end as the breaker should see it: what is the request's fault is a success of the route. */
-async function settled<T>(call: () => Promise<T>): Promise<{ value: T } | { failure: unknown }> {
+/** Nobody waits for the one call that tries, which may take long. */
+async function tried<T>(circuit: Circuit, call: () => Promise<T>): Promise<T> {
+  if (circuit.isTrying || healthOf(circuit) === 'broken') {
+    throw new UpstreamFailure('unavailable', 'the circuit to the upstream is open', { retryAfterSeconds: 5 })
+  }
+  circuit.isTrying = true
   try {
-    return { value: await call() }
-  } catch (failure) {
-    if (failure instanceof UpstreamFailure && (UNHEALTHY.has(failure.kind) || failure.kind === 'aborted')) throw failure
-    return { failure }
+    return await watched(circuit, call)
+  } finally {
+    circuit.isTrying = false
   }
+}
+
+async function watched<T>(circuit: Circuit, call: () => Promise<T>): Promise<T> {
+  try {
+    const result = await call()
+    close(circuit)
+    return result
+  } catch (error) {
+    if (error instanceof UpstreamFailure) learn(circuit, error.kind)
+    throw error
+  }
+}
+
+/** What is the request's fault is a success of the route; that a client left says nothing of it. */
+function learn(circuit: Circuit, kind: UpstreamFailureKind): void {
+  if (kind === 'aborted') return
+  if (!UNHEALTHY.has(kind)) return close(circuit)
+  circuit.failuresInARow += 1
+  if (circuit.isTrying || circuit.failuresInARow >= FAILURES_TO_OPEN) circuit.openedAtMs = Date.now()
+}
+
+function close(circuit: Circuit): void {
+  circuit.failuresInARow = 0
+  circuit.openedAtMs = undefined
 }

@@ -57,7 +57,11 @@ const OWN_KEYS: Record<NonNullable<PublicRequestMetadata['byok_fallback_policy']
  * Errors: 400 where the metadata is too large, 403 where the key may not ask for what it asks.
  */
 export function callPolicyOf(metadata: Metadata, rules: KeyRules): CallPolicy {
-  const asked = withoutNulls(metadata)
+  if (metadata === undefined || metadata === null) return rules.externalProcessing ? UNSTEERED : UNSTEERED_INTERNAL
+  return policyOf(withoutNulls(metadata), rules)
+}
+
+function policyOf(asked: Partial<Asked>, rules: KeyRules): CallPolicy {
   requireBounded(asked)
   requireSmokeTest(asked, rules)
   return {
@@ -80,8 +84,8 @@ export function callPolicyOf(metadata: Metadata, rules: KeyRules): CallPolicy {
 type Asked = { [Name in keyof PublicRequestMetadata]: NonNullable<PublicRequestMetadata[Name]> }
 
 /** Null stands for absent. */
-const withoutNulls = (metadata: Metadata): Partial<Asked> =>
-  Object.fromEntries(Object.entries(metadata ?? {}).filter(([, value]) => value !== null))
+const withoutNulls = (metadata: PublicRequestMetadata): Partial<Asked> =>
+  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null))
 
 function requireSmokeTest(asked: Partial<Asked>, rules: KeyRules): void {
   if (asked.disable_external_fallback !== true || rules.smokeTest) return
@@ -115,3 +119,7 @@ function promptCacheOf(asked: Partial<Asked>): PromptCache | undefined {
   if (policy === 'off' || (policy ?? key ?? ttl) === undefined) return undefined
   return { key, ttl: ttl ?? '5m' }
 }
+
+/** What most calls have: made once. */
+const UNSTEERED = policyOf({}, { allowedModels: null, externalProcessing: true, smokeTest: false })
+const UNSTEERED_INTERNAL: CallPolicy = { ...UNSTEERED, internalOnly: true }

@@ -18,7 +18,7 @@ export interface PlaceRequest {
 /** Places at upstreams that take only so many calls at once (`max_concurrency` of a catalog file), by priority. */
 export interface Capacity {
   /** Resolves with the place's release; the signal's abort releases it too. Errors: UpstreamFailure `rate_limited` where none came free in time, `aborted`. */
-  enter(upstream: UpstreamSettings, request: PlaceRequest): Promise<() => void>
+  enter(upstream: UpstreamSettings, request: PlaceRequest): (() => void) | Promise<() => void>
 }
 
 export function createCapacity(): Capacity {
@@ -28,23 +28,27 @@ export function createCapacity(): Capacity {
     queues.set(id, known)
     return known
   }
+  const takePlace = async (id: string, places: number, request: PlaceRequest): Promise<() => void> => {
+    const queue = queueOf(id)
+    if (queue.underWay >= places) await waitForPlace(queue.waiting, request)
+    else queue.underWay += 1
+    const leave = once(() => {
+      request.signal.removeEventListener('abort', leave)
+      const next = queue.waiting.shift()
+      // A place that goes to the next in line stays taken.
+      if (next === undefined) queue.underWay -= 1
+      else next.admit()
+    })
+    request.signal.addEventListener('abort', leave)
+    return leave
+  }
   return {
-    enter: async (upstream, request) => {
-      if (upstream.maxConcurrency === undefined) return () => undefined
-      const queue = queueOf(upstream.id)
-      if (queue.underWay >= upstream.maxConcurrency) await waitForPlace(queue.waiting, request)
-      else queue.underWay += 1
-      const leave = once(() => {
-        const next = queue.waiting.shift()
-        // A place that goes to the next in line stays taken.
-        if (next === undefined) queue.underWay -= 1
-        else next.admit()
-      })
-      request.signal.addEventListener('abort', leave, { once: true })
-      return leave
-    },
+    enter: ({ id, maxConcurrency }, request) =>
+      maxConcurrency === undefined ? nothing : takePlace(id, maxConcurrency, request),
   }
 }
+
+const nothing = (): void => undefined
 
 function waitForPlace(waiting: Waiter[], { priority, budgetMs, signal }: PlaceRequest): Promise<void> {
   return new Promise((resolve, reject) => {

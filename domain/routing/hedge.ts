@@ -1,8 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { linkedAbort, type LinkedAbort } from '../../infra/abort.ts'
+
+export type Asking = Pick<LinkedAbort, 'signal' | 'release'>
 
 export interface Hedged<Candidate, Reply> {
   candidates: readonly Candidate[]
-  attempt: (candidate: Candidate, signal: AbortSignal) => Promise<Reply>
+  /** Releases what it is given once it has failed, or its reply, which may be a stream, is over. */
+  attempt: (candidate: Candidate, asking: Asking) => Promise<Reply>
   /** After so long without an answer the next candidate is asked too; undefined: only after a failure. */
   hedgeAfterMs: number | undefined
   signal: AbortSignal
@@ -23,9 +27,10 @@ export function firstOfHedged<Candidate, Reply>(
 }
 
 async function firstInTurn<Candidate, Reply>({ candidates, attempt, signal, failed }: Hedged<Candidate, Reply>) {
+  const asking = { signal, release: nothing }
   for (const candidate of candidates) {
     try {
-      const reply = await attempt(candidate, signal)
+      const reply = await attempt(candidate, asking)
       return { candidate, reply }
     } catch (error) {
       failed(candidate, error)
@@ -34,9 +39,11 @@ async function firstInTurn<Candidate, Reply>({ candidates, attempt, signal, fail
   return undefined
 }
 
+const nothing = (): void => undefined
+
 interface Runner<Candidate, Reply> {
   candidate: Candidate
-  controller: AbortController
+  asking: LinkedAbort
   /** Never rejects. */
   outcome: Promise<
     { runner: Runner<Candidate, Reply>; reply: Reply } | { runner: Runner<Candidate, Reply>; error: unknown }
@@ -75,16 +82,16 @@ async function firstOfTwo<Candidate, Reply>(race: Hedged<Candidate, Reply>, hedg
     return undefined
   } finally {
     over.abort()
-    running.forEach(runner => runner.controller.abort(new Error('another route answered first')))
+    running.forEach(({ asking }) => asking.abort(new Error('another route answered first')))
   }
 }
 
 function startRunner<Candidate, Reply>(race: Hedged<Candidate, Reply>, candidate: Candidate): Runner<Candidate, Reply> {
-  const controller = new AbortController()
+  const asking = linkedAbort(race.signal)
   const runner: Runner<Candidate, Reply> = {
     candidate,
-    controller,
-    outcome: race.attempt(candidate, AbortSignal.any([race.signal, controller.signal])).then(
+    asking,
+    outcome: race.attempt(candidate, asking).then(
       reply => ({ runner, reply }),
       (error: unknown) => ({ runner, error }),
     ),

@@ -24,6 +24,7 @@ const UNSTATED = 'balanced'
  * Routes that differ in none keep the catalog's order of preference.
  */
 export function orderRoutes<R>(routes: readonly R[], factsOf: (route: R) => RouteFacts, policy: CallPolicy): R[] {
+  if (routes.length < 2) return [...routes]
   const ranks = wishesOf(policy)
   const ranked = routes.map(route => ({ route, facts: factsOf(route) }))
   return ranked

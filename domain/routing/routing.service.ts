@@ -15,7 +15,7 @@ import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { createBreakers, type Breakers } from './breakers.ts'
 import type { CallPolicy } from './call-policy.rules.ts'
 import { createCapacity, type Capacity } from './capacity.ts'
-import { firstOfHedged } from './hedge.ts'
+import { firstOfHedged, type Asking } from './hedge.ts'
 import { createLatencies, type Latencies } from './latencies.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 
@@ -31,7 +31,7 @@ export interface RoutingDeps extends RouteExperience {
   catalog: Catalog
   upstreams: UpstreamClient
   /** Routes that the owner's own provider credentials pay for. */
-  ownRoutes: (owner: Owner, model: CatalogEntry) => Promise<readonly Route[]>
+  ownRoutes: (owner: Owner, model: CatalogEntry) => readonly Route[] | Promise<readonly Route[]>
   /** Told what calls over them tell of the credentials. */
   credentialUse: CredentialUse
   log: Log
@@ -66,26 +66,24 @@ export type Routed<Reply> = Reply & {
 
 /** The call over the first route that answers. Errors: DomainError, or UpstreamFailure `aborted`. */
 export const callForJson = (deps: RoutingDeps, call: RoutedCall): Promise<Routed<UpstreamJson>> =>
-  firstThatAnswers(deps, call, async (route, upstreamCall, leave) => {
-    try {
-      return await deps.upstreams.json(route.upstream, upstreamCall)
-    } finally {
+  firstThatAnswers(deps, call, {
+    send: (route, upstreamCall) => deps.upstreams.json(route.upstream, upstreamCall),
+    answered: (reply, leave) => {
       leave()
-    }
+      return reply
+    },
   })
 
 /** The same, as a stream: routes are tried until one gives its first event. */
 export const callForEvents = (deps: RoutingDeps, call: RoutedCall): Promise<Routed<UpstreamEvents>> =>
-  firstThatAnswers(deps, call, async (route, upstreamCall, leave) => {
-    const startedAtMs = performance.now()
-    try {
-      const { events, headers } = await deps.upstreams.events(route.upstream, upstreamCall)
+  firstThatAnswers(deps, call, {
+    send: async (route, upstreamCall) => {
+      const startedAtMs = performance.now()
+      const reply = await deps.upstreams.events(route.upstream, upstreamCall)
       deps.latencies.note(route, performance.now() - startedAtMs)
-      return { events: untilEnd(events, leave), headers }
-    } catch (error) {
-      leave()
-      throw error
-    }
+      return reply
+    },
+    answered: ({ events, headers }, leave) => ({ events: untilEnd(events, leave), headers }),
   })
 
 async function* untilEnd<T>(items: AsyncIterable<T>, atEnd: () => void): AsyncGenerator<T, void> {
@@ -96,34 +94,44 @@ async function* untilEnd<T>(items: AsyncIterable<T>, atEnd: () => void): AsyncGe
   }
 }
 
-/** Sends the call over a route; `leave` gives the place at the upstream back. */
-type Send<Reply> = (route: Route, call: UpstreamCall, leave: () => void) => Promise<Reply>
+interface Sending<Reply> {
+  send: (route: Route, call: UpstreamCall) => Promise<Reply>
+  /** The reply as it is passed on; `leave` is to be called when it is over, since until then it holds a place. */
+  answered: (reply: Reply, leave: () => void) => Reply
+}
 
 async function firstThatAnswers<Reply extends object>(
   deps: RoutingDeps,
   call: RoutedCall,
-  send: Send<Reply>,
+  { send, answered }: Sending<Reply>,
 ): Promise<Routed<Reply>> {
   const failures: RouteFailure[] = []
-  const attempt = async (route: Route, signal: AbortSignal): Promise<Reply> => {
+  const attempt = async (route: Route, { signal, release }: Asking): Promise<Reply> => {
     const { priority, queueBudgetMs } = call.policy
-    const leave = await deps.capacity.enter(route.upstream, { priority, budgetMs: queueBudgetMs, signal })
-    return deps.breakers
-      .run(route, () => send(route, { path: call.path, body: bodyFor(route, call), signal }, leave))
-      .catch((error: unknown) => {
-        leave()
-        throw error
-      })
+    let leave = release
+    try {
+      const giveBack = await deps.capacity.enter(route.upstream, { priority, budgetMs: queueBudgetMs, signal })
+      leave = () => {
+        giveBack()
+        release()
+      }
+      const upstreamCall = { path: call.path, body: bodyFor(route, call), signal }
+      const reply = await deps.breakers.run(route, () => send(route, upstreamCall))
+      return answered(reply, leave)
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
-  const answered = await firstOfHedged({
+  const first = await firstOfHedged({
     candidates: call.routes,
     attempt,
     hedgeAfterMs: call.policy.hedgeAfterMs,
     signal: call.signal,
     failed: (route, error) => void failures.push({ route, failure: requireNextRoute(deps, call, route, error) }),
   })
-  if (answered === undefined) throw noneAnswered(failures)
-  const { candidate: route, reply } = answered
+  if (first === undefined) throw noneAnswered(failures)
+  const { candidate: route, reply } = first
   if (route.credentialId !== undefined) deps.credentialUse.succeeded(call.owner, route.credentialId)
   if (call.policy.sessionId !== undefined) {
     deps.sessions.note({ owner: call.owner, modelId: call.model.id, sessionId: call.policy.sessionId }, route)

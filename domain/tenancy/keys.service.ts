@@ -121,10 +121,9 @@ export async function authenticate(
   return key
 }
 
-/** Counts the request against the key's day, where it has a limit. Errors: 429 with the time to the next day (UTC). */
-export async function limitDay(deps: Deps, key: AuthenticatedKeyRow): Promise<void> {
-  const limit = key.requests_per_day
-  if (limit === null || (await takeDailyRequest(deps.db, key.user_id, limit))) return
+/** Counts the request against the day of the key's account. Errors: 429 with the time to the next day (UTC). */
+export async function limitDay(deps: Deps, key: AuthenticatedKeyRow, limit: number): Promise<void> {
+  if (await takeDailyRequest(deps.db, key.user_id, limit)) return
   throw rateLimited(`This API key may make ${limit} requests a day.`, secondsToNextDay(new Date()))
 }
 

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { Agent, request, type Dispatcher } from 'undici'
+import { linkedAbort } from '../abort.ts'
 import { allowedAddresses, pinnedConnector, resolveByDns, resolveBySystem, type Resolve } from './connect.ts'
 import { OutboundFailure } from './failure.ts'
 import { outboundTarget } from './target.ts'
@@ -65,11 +66,11 @@ export function createOutbound(options: OutboundOptions): Outbound {
 const hostOf = (url: URL): string => url.hostname.replace(/^\[(.*)\]$/, '$1')
 
 async function fetchBytes(agent: Agent, url: URL, options: FetchOptions): Promise<Fetched> {
-  const late = AbortSignal.timeout(options.timeoutMs)
+  const within = linkedAbort(options.signal, options.timeoutMs)
   try {
     const reply = await request(url, {
       dispatcher: agent,
-      signal: AbortSignal.any([options.signal, late]),
+      signal: within.signal,
       // What is fetched here is fetched once: no connection is kept.
       reset: true,
       headers: { accept: options.accept?.join(', ') ?? '*/*' },
@@ -81,7 +82,9 @@ async function fetchBytes(agent: Agent, url: URL, options: FetchOptions): Promis
       reply.body.on('error', () => undefined).destroy()
     }
   } catch (error) {
-    throw failureOf(error, options.signal, late)
+    throw failureOf(error, options.signal, within.isLate)
+  } finally {
+    within.release()
   }
 }
 
@@ -114,11 +117,11 @@ async function readBytes({ body }: Dispatcher.ResponseData, limitBytes: number):
 const tooLarge = (limitBytes: number): OutboundFailure =>
   new OutboundFailure('too_large', `the reply is larger than ${limitBytes} bytes`)
 
-function failureOf(error: unknown, signal: AbortSignal, late: AbortSignal): OutboundFailure {
+function failureOf(error: unknown, signal: AbortSignal, isLate: boolean): OutboundFailure {
   if (error instanceof OutboundFailure) return error
   if (signal.aborted) return new OutboundFailure('aborted', 'the call was aborted', { cause: error })
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (late.aborted || code === 'UND_ERR_CONNECT_TIMEOUT') {
+  if (isLate || code === 'UND_ERR_CONNECT_TIMEOUT') {
     return new OutboundFailure('timeout', 'the host did not answer in time', { cause: error })
   }
   return new OutboundFailure('unavailable', 'the connection failed', { cause: error })

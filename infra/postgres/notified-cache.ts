@@ -4,8 +4,8 @@ const FRESH_MS = 30_000
 const ENTRY_LIMIT = 50_000
 
 export interface NotifiedCache<Value> {
-  /** What is kept, else what is read. Errors: the reading's. */
-  get(key: string, read: () => Promise<Value>): Promise<Value>
+  /** What is kept, at once; else what is read. Errors: the reading's. */
+  get(key: string, read: () => Promise<Value>): Value | Promise<Value>
 }
 
 /**
@@ -33,7 +33,7 @@ export function createNotifiedCache<Value>(listener: Listener, channel: string):
   }
 
   return {
-    get: async (key, read) => {
+    get: (key, read) => {
       const entry = entries.get(key)
       if (entry !== undefined && Date.now() - entry.readAtMs < FRESH_MS) return entry.value
       return readAnew(key, read)

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { linkedAbort } from '../abort.ts'
 import { bytesOf, sendRequest, type ReplyBody } from './exchange.ts'
 import { failureOfThrown } from './failures.ts'
 import { UpstreamFailure, type UpstreamSettings } from './upstream.ts'
@@ -15,16 +16,18 @@ export async function probe(
   wire: Wire,
   signal: AbortSignal,
 ): Promise<void> {
-  const late = AbortSignal.timeout(TIMEOUT_MS)
+  const within = linkedAbort(signal, TIMEOUT_MS)
   try {
     const { origin, pathname } = new URL(`${upstream.baseUrl}/models`)
     const request = { origin, path: pathname, method: 'GET' as const, headers: wire.keyHeaders(upstream) }
-    const reply = await sendRequest(dispatcher, request, AbortSignal.any([signal, late]))
+    const reply = await sendRequest(dispatcher, request, within.signal)
     const text = await firstText(reply.body)
     if (reply.status !== 200) throw wire.failureOf(reply.status, reply.headers, text)
   } catch (error) {
-    if (late.aborted && !signal.aborted) throw new UpstreamFailure('timeout', 'the upstream did not answer in time')
+    if (within.isLate) throw new UpstreamFailure('timeout', 'the upstream did not answer in time')
     throw failureOfThrown(error, signal)
+  } finally {
+    within.release()
   }
 }
 

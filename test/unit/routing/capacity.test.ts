@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { createCapacity, type PlaceRequest } from '../../../domain/routing/capacity.ts'
+import { createCapacity, type Capacity, type PlaceRequest } from '../../../domain/routing/capacity.ts'
 import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
 import { rejectedBy, settled } from '../fixtures.ts'
 
@@ -17,10 +17,13 @@ const wanting = (changes: Partial<PlaceRequest> = {}): PlaceRequest => ({
   ...changes,
 })
 
+const entering = async (capacity: Capacity, changes: Partial<PlaceRequest>) =>
+  capacity.enter(upstream(1), wanting(changes))
+
 describe('places at an upstream', () => {
   test('are endless where it names no limit', async () => {
     const capacity = createCapacity()
-    const entered = Array.from({ length: 100 }, () => capacity.enter(upstream(), wanting({ budgetMs: 0 })))
+    const entered = Array.from({ length: 100 }, async () => capacity.enter(upstream(), wanting({ budgetMs: 0 })))
     await expect(Promise.all(entered)).resolves.toHaveLength(100)
   })
 
@@ -44,7 +47,7 @@ describe('places at an upstream', () => {
   test('are refused once the budget is spent, and the queue forgets who left', async () => {
     const capacity = createCapacity()
     const leave = await capacity.enter(upstream(1), wanting())
-    const refused = await rejectedBy(UpstreamFailure, capacity.enter(upstream(1), wanting({ budgetMs: 1 })))
+    const refused = await rejectedBy(UpstreamFailure, entering(capacity, { budgetMs: 1 }))
     expect(refused.kind).toBe('rate_limited')
     leave()
     const again = await capacity.enter(upstream(1), wanting({ budgetMs: 0 }))
@@ -58,7 +61,7 @@ describe('places at an upstream', () => {
     client.abort()
     leave()
     await capacity.enter(upstream(1), wanting({ budgetMs: 0 }))
-    const refused = await rejectedBy(UpstreamFailure, capacity.enter(upstream(1), wanting({ budgetMs: 1 })))
+    const refused = await rejectedBy(UpstreamFailure, entering(capacity, { budgetMs: 1 }))
     expect(refused.kind).toBe('rate_limited')
   })
 
@@ -66,7 +69,7 @@ describe('places at an upstream', () => {
     const capacity = createCapacity()
     await capacity.enter(upstream(1), wanting())
     const client = new AbortController()
-    const waiting = rejectedBy(UpstreamFailure, capacity.enter(upstream(1), wanting({ signal: client.signal })))
+    const waiting = rejectedBy(UpstreamFailure, entering(capacity, { signal: client.signal }))
     client.abort()
     expect((await waiting).kind).toBe('aborted')
   })

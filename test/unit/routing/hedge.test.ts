@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { firstOfHedged } from '../../../domain/routing/hedge.ts'
+import { firstOfHedged, type Asking } from '../../../domain/routing/hedge.ts'
 
 /** Candidates by name: what each does when it is asked. */
 type Behaviour = 'answers' | 'fails' | 'hangs' | { afterMs: number }
@@ -9,7 +9,7 @@ function race(behaviours: Record<string, Behaviour>, hedgeAfterMs: number | unde
   const aborted: string[] = []
   const failed: string[] = []
   const client = new AbortController()
-  const attempt = (name: string, signal: AbortSignal) =>
+  const attempt = (name: string, { signal }: Asking) =>
     new Promise<string>((resolve, reject) => {
       asked.push(name)
       const behaviour = behaviours[name]
