@@ -124,7 +124,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     metrics,
   }
   const metricsServer = await openMetrics(metrics, config)
-  const handle = createApp(routes, deps).callback()
+  const handle = createApp(routes, deps)
   const underWay = new Set<Promise<void>>()
   const server = createServer((request, response) => {
     const handled = handle(request, response).finally(() => underWay.delete(handled))

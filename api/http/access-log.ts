@@ -9,6 +9,7 @@ export function writeAccessLine(deps: ApiDeps, ctx: Context, passage: Passage, p
   const ms = Math.round((performance.now() - passage.startedAtMs) * 10) / 10
   const status = gone.aborted ? CLIENT_CLOSED_REQUEST : ctx.res.statusCode
   deps.metrics.requests.observe({ method: ctx.method, route: path, status: String(status) }, ms / 1000)
+  if (!deps.log.isLevelEnabled('info')) return
   deps.log.info(
     {
       requestId: passage.requestId,

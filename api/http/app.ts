@@ -1,56 +1,81 @@
-import Koa from 'koa'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import Koa, { type Context } from 'koa'
 import Router from '@koa/router'
 import { DomainError } from '../../domain/errors.ts'
 import { newRequestId } from '../../domain/ids.ts'
+import { prepareValidator } from '../../domain/validation.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
 import { clientAddress } from './client-address.ts'
 import type { Passage } from './passage.ts'
-import { pipeline } from './pipeline.ts'
+import { pipeline, type Answer } from './pipeline.ts'
 import { sendError } from './reply.ts'
 import type { AnyRoute } from './route.ts'
-import { prepareValidator } from '../../domain/validation.rules.ts'
 
 const VERSION_PREFIX = '/v1'
 const NEVER = new AbortController().signal
 
-/** The API of the routes given: every request passes the same pipeline, every other one gets the same error body. */
-export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): Koa {
-  const app = new Koa()
-  app.silent = true
-  app.use(async (ctx, next) => {
-    const requestId = newRequestId()
-    const passage: Passage = {
-      requestId,
-      startedAtMs: performance.now(),
-      clientAddress: () =>
-        clientAddress(ctx.req.socket.remoteAddress, ctx.get('x-forwarded-for'), deps.config.trustedProxies),
-      headers: { 'x-request-id': requestId },
-      access: {},
-    }
-    ctx.state = passage
-    await next()
-    if (ctx._matchedRoute !== undefined) return
-    sendError(ctx, unmatched(ctx.res.hasHeader('allow')), passage)
-    writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
-  })
-  const routers = routersOf(routes, deps)
-  app.use((ctx, next) => routers.get(firstWord(ctx.path.slice(VERSION_PREFIX.length)))?.(ctx, next) ?? next())
-  // It looks at what was matched alone, so that any router's will do.
-  app.use(new Router().allowedMethods())
-  return app
-}
+/** Answers a request; resolves when all that it started is over. */
+export type RequestListener = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
-/** A router for each first word of a path: one router would try the patterns of all routes for every request. */
-function routersOf(routes: readonly AnyRoute[], deps: ApiDeps): Map<string, Koa.Middleware> {
+/** The API of the routes given: every request passes the same pipeline, every other one gets the same error body. */
+export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): RequestListener {
+  const koa = new Koa()
+  const byName = new Map<string, Answer>()
   const routers = new Map<string, Router>()
   for (const route of routes) {
     ;[route.params, route.query, route.body].forEach(prepareValidator)
+    const answer = pipeline(route, deps)
+    byName.set(`${route.method} ${VERSION_PREFIX}${route.path}`, answer)
     const router = routers.get(firstWord(route.path)) ?? new Router({ prefix: VERSION_PREFIX })
-    router.register(routerPath(route), [route.method], pipeline(route, deps))
+    router.register(routerPath(route), [route.method], ctx => answer(ctx, ctx.state))
     routers.set(firstWord(route.path), router)
   }
-  return new Map([...routers].map(([word, router]) => [word, router.routes() as Koa.Middleware]))
+  const byPattern = patternsOf(routers, deps)
+  // Not Koa's own listener: all that it does around a request, such as ending its reply, the pipeline does.
+  return (request, response) => {
+    const ctx = koa.createContext(request, response)
+    const passage = newPassage(ctx, deps)
+    const answer = byName.get(`${request.method} ${pathOf(request.url ?? '')}`) ?? byPattern
+    return answer(ctx, passage)
+  }
+}
+
+/** Answers what no path without parameters matches: one router for all would try every pattern for every request. */
+function patternsOf(routers: ReadonlyMap<string, Router>, deps: ApiDeps): Answer {
+  const byWord = new Map([...routers].map(([word, router]) => [word, router.routes() as Koa.Middleware]))
+  // It looks at what was matched alone, so that any router's will do.
+  const allowedMethods = new Router().allowedMethods() as Koa.Middleware
+  return async (ctx, passage) => {
+    ctx.state = passage
+    // What Koa's listener starts with: `allowedMethods` answers only what nothing has answered.
+    ctx.status = 404
+    try {
+      const router = byWord.get(firstWord(ctx.path.slice(VERSION_PREFIX.length)))
+      await router?.(ctx, async () => allowedMethods(ctx, async () => undefined))
+      if (ctx._matchedRoute !== undefined) return
+      throw unmatched(ctx.res.hasHeader('allow'))
+    } catch (error) {
+      sendError(ctx, error, passage)
+      writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
+    }
+  }
+}
+
+function newPassage(ctx: Context, { config }: ApiDeps): Passage {
+  const requestId = newRequestId()
+  return {
+    requestId,
+    startedAtMs: performance.now(),
+    clientAddress: () => clientAddress(ctx.req.socket.remoteAddress, ctx.get('x-forwarded-for'), config.trustedProxies),
+    headers: { 'x-request-id': requestId },
+    access: {},
+  }
+}
+
+const pathOf = (url: string): string => {
+  const end = url.indexOf('?')
+  return end === -1 ? url : url.slice(0, end)
 }
 
 const firstWord = (path: string): string => path.split('/', 2)[1] ?? ''

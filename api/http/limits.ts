@@ -7,10 +7,14 @@ import type { AnyRoute, Auth, RouteRequest } from './route.ts'
 
 type Deps = Pick<ApiDeps, 'requestLimits' | 'streamLimits'>
 
-/** Counts the request against the key's limit, where it has one, and tells of it. Errors: 429 with the time to wait. */
-export async function limitRequests(deps: Deps, key: AuthenticatedKey, passage: Passage): Promise<void> {
-  if (key.requests_per_minute === null) return
-  const allowance = await deps.requestLimits.admit(key.id, key.requests_per_minute)
+/** Counts the request against the key's limit, and tells of it. Errors: 429 with the time to wait. */
+export async function limitRequests(
+  deps: Deps,
+  key: AuthenticatedKey,
+  perMinute: number,
+  passage: Passage,
+): Promise<void> {
+  const allowance = await deps.requestLimits.admit(key.id, perMinute)
   Object.assign(passage.headers, headersOf(allowance))
   if (allowance.retryAfterSeconds === undefined) return
   throw rateLimited(`This API key may make ${allowance.limit} requests a minute.`, allowance.retryAfterSeconds)
@@ -24,16 +28,29 @@ const headersOf = ({ limit, remaining, resetSeconds }: RequestAllowance): Record
     resetSeconds < 60 ? `${resetSeconds}s` : `${Math.floor(resetSeconds / 60)}m${resetSeconds % 60}s`,
 })
 
-/** Takes a slot of the key's streams, where the request asks for one; gives its release. Errors: 429. */
-export async function enterStream(
+/** Takes a slot of the key's streams, where the request asks for one that is counted; gives its release. Errors: 429. */
+export function enterStream(
   route: AnyRoute,
   deps: Deps,
   key: AuthenticatedKey | undefined,
   request: RouteRequest<undefined, undefined, undefined, Auth>,
+): Promise<() => void> | undefined {
+  if (key === undefined || key.concurrent_streams === null || route.streams?.(request) !== true) return undefined
+  return takeSlot(deps, key.id, key.concurrent_streams, request)
+}
+
+async function takeSlot(
+  deps: Deps,
+  keyId: string,
+  slots: number,
+  request: RouteRequest<undefined, undefined, undefined, Auth>,
 ): Promise<() => void> {
-  if (key === undefined || key.concurrent_streams === null || route.streams?.(request) !== true) return () => undefined
-  const leave = await deps.streamLimits.enter(key.id, key.concurrent_streams)
+  const giveBack = await deps.streamLimits.enter(keyId, slots)
+  const leave = () => {
+    request.signal.removeEventListener('abort', leave)
+    giveBack()
+  }
   // The call may go on without its client; its stream does not.
-  request.signal.addEventListener('abort', leave, { once: true })
+  request.signal.addEventListener('abort', leave)
   return leave
 }

@@ -1,4 +1,5 @@
-import type { Context, Middleware } from 'koa'
+import type { Context } from 'koa'
+import type { TSchema } from 'typebox'
 import { authenticate, callerOf, limitDay } from '../../domain/tenancy/keys.service.ts'
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
@@ -6,6 +7,7 @@ import { writeAccessLine } from './access-log.ts'
 import { apiKeyOf } from './api-key.ts'
 import { readJsonBody } from './body.ts'
 import { isFault } from './errors.ts'
+import { connectionSignal } from './connection.ts'
 import { enterStream, limitRequests } from './limits.ts'
 import { sendError, sendReply } from './reply.ts'
 import type { AnyRoute, Auth, RouteRequest } from './route.ts'
@@ -15,20 +17,23 @@ import { readTexts } from './validate.ts'
 
 const DEFAULT_BODY_LIMIT_BYTES = 1024 * 1024
 
+/** Answers a request of an operation. */
+export type Answer = (ctx: Context, passage: Passage) => Promise<void>
+
 /** request id -> authenticate -> rate limit -> validate -> handle -> reply -> access log, for every operation. */
-export function pipeline(route: AnyRoute, deps: ApiDeps): Middleware {
-  return async ctx => {
-    const passage = ctx.state as Passage
-    const gone = clientGone(ctx)
+export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
+  return async (ctx, passage) => {
+    const gone = connectionSignal(ctx.req.socket)
     try {
       const caller = await identify(route, deps, ctx, passage)
-      const request = await readRequest(route, ctx, passage, caller, gone)
+      const body = route.body === undefined ? undefined : await readBody(route, route.body, ctx)
+      const request = requestOf(route, ctx, passage, { caller, body, gone })
       const leave = await enterStream(route, deps, passage.key, request)
       try {
         const result = await route.handle(request, deps)
         await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log })
       } finally {
-        leave()
+        leave?.()
       }
     } catch (error) {
       if (isFault(error) && !gone.aborted)
@@ -45,26 +50,25 @@ async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: P
   if (route.auth === 'optional' && secret === undefined) return undefined
   const key = await authenticate(deps, secret)
   passage.key = key
-  await limitRequests(deps, key, passage)
+  if (key.requests_per_minute !== null) await limitRequests(deps, key, key.requests_per_minute, passage)
   // Reading is free: clients poll.
-  if (route.method !== 'GET') await limitDay(deps, key)
+  if (key.requests_per_day !== null && route.method !== 'GET') await limitDay(deps, key, key.requests_per_day)
   return callerOf(key)
 }
 
-async function readRequest(
+function requestOf(
   route: AnyRoute,
   ctx: Context,
   passage: Passage,
-  caller: Caller | undefined,
-  gone: AbortSignal,
-): Promise<RouteRequest<undefined, undefined, undefined, Auth>> {
+  { caller, body, gone }: { caller: Caller | undefined; body: unknown; gone: AbortSignal },
+): RouteRequest<undefined, undefined, undefined, Auth> {
   return {
     requestId: passage.requestId,
-    caller: caller as never,
+    caller,
     clientAddress: passage.clientAddress,
     params: readParams(route, ctx) as undefined,
     query: readQuery(route, ctx) as undefined,
-    body: (await readBody(route, ctx)) as undefined,
+    body: body as undefined,
     header: name => ctx.get(name) || undefined,
     upload: ctx.req,
     signal: gone,
@@ -86,18 +90,8 @@ function readQuery(route: AnyRoute, ctx: Context): unknown {
   return query
 }
 
-async function readBody(route: AnyRoute, ctx: Context): Promise<unknown> {
-  if (route.body === undefined) return undefined
+async function readBody(route: AnyRoute, schema: TSchema, ctx: Context): Promise<unknown> {
   const body = await readJsonBody(ctx, route.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES)
-  requireValid(route.body, body)
+  requireValid(schema, body)
   return body
-}
-
-/** Aborts when the connection closes before the reply is whole. */
-function clientGone(ctx: Context): AbortSignal {
-  const controller = new AbortController()
-  ctx.res.once('close', () => {
-    if (!ctx.res.writableFinished) controller.abort(new Error('the client went away'))
-  })
-  return controller.signal
 }

@@ -26,13 +26,19 @@ export interface SendOptions {
 }
 
 /** Sends what a handler gave. Resolves when the reply is on its way whole or its client is gone. */
-export async function sendReply(ctx: Context, route: AnyRoute, result: unknown, options: SendOptions): Promise<void> {
+export function sendReply(
+  ctx: Context,
+  route: AnyRoute,
+  result: unknown,
+  options: SendOptions,
+): Promise<void> | undefined {
   if (result instanceof EventStream) return sendEvents(ctx, result, options)
   if (route.kind === 'binary') return sendBinary(ctx, result as BinaryReply, options)
   const { status, headers, body } = result instanceof Reply ? result : new Reply(result)
   const own = { status: status ?? route.status ?? 200, headers }
   if (route.reply === undefined) sendHead(ctx, options.passage, own)?.end()
   else sendJson(ctx, options.passage, { ...own, body })
+  return undefined
 }
 
 /** Answers with the closed error body, unless a reply is under way. */
@@ -51,19 +57,17 @@ interface Head {
 
 function sendJson(ctx: Context, passage: Passage, { status, headers, body }: Head & { body: unknown }): void {
   const text = JSON.stringify(body)
-  const described = {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': String(Buffer.byteLength(text)),
-    ...headers,
-  }
+  passage.headers['content-type'] = 'application/json; charset=utf-8'
+  passage.headers['content-length'] = String(Buffer.byteLength(text))
   // As a text it leaves in one piece with its head.
-  sendHead(ctx, passage, { status, headers: described })?.end(text)
+  sendHead(ctx, passage, { status, headers })?.end(text)
 }
 
 /** Every reply's head leaves here. Undefined where the client is gone. */
 function sendHead(ctx: Context, passage: Passage, { status, headers }: Head): ServerResponse | undefined {
-  ctx.respond = false
-  return ctx.writable ? ctx.res.writeHead(status, { ...passage.headers, ...headers }) : undefined
+  const { res } = ctx
+  const isGone = res.writableEnded || res.socket?.writable === false
+  return isGone ? undefined : res.writeHead(status, Object.assign(passage.headers, headers))
 }
 
 async function sendBinary(ctx: Context, reply: BinaryReply, { passage, stallMs }: SendOptions): Promise<void> {

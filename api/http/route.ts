@@ -30,7 +30,7 @@ export interface RouteRequest<Params, Query, Body, A extends Auth> {
   header: (name: string) => string | undefined
   /** The unread body of an `upload` route. */
   upload: Readable
-  /** Aborts when the client goes away. */
+  /** Aborts when the client goes away: its connection closes, maybe long after the reply. */
   signal: AbortSignal
   annotate: (fields: AccessFields) => void
 }
