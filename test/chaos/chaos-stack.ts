@@ -12,6 +12,7 @@ export interface ChaosStack {
   upstreamUrl: string
   apiUrl: string
   db: Database
+  isRunning(name: string): boolean
   /** SIGKILL, or another signal, to a process of the stack; the supervisor starts it again. */
   kill(name: string, signal?: NodeJS.Signals): void
   stop(): Promise<void>
@@ -38,6 +39,7 @@ export async function startChaosStack(): Promise<ChaosStack> {
     upstreamUrl: upstream.url,
     apiUrl,
     db,
+    isRunning: name => stack.file.processes[name] !== undefined,
     kill: (name, signal = 'SIGKILL') => process.kill(pidOf(stack, name), signal),
     stop: async () => {
       await db.close()
