@@ -11,6 +11,7 @@ import { startFakeUpstream } from '../support/fake-upstream.ts'
 export interface ChaosStack {
   upstreamUrl: string
   apiUrl: string
+  temporalAddress: string
   db: Database
   isRunning(name: string): boolean
   /** SIGKILL, or another signal, to a process of the stack; the supervisor starts it again. */
@@ -33,11 +34,12 @@ export async function startChaosStack(): Promise<ChaosStack> {
   }
   const { startStack } = await built<typeof import('../../infra/dev/stack.ts')>('infra/dev/stack.js')
   const stack = await startStack(readConfig(env), { env, say: () => undefined })
-  const { apiUrl = '', databaseUrl = '' } = stack.file
+  const { apiUrl = '', databaseUrl = '', temporalAddress = '' } = stack.file
   const db = openDatabase({ url: databaseUrl, poolSize: 4, applicationName: 'ipop-chaos', acquireTimeoutMs: 20_000 })
   return {
     upstreamUrl: upstream.url,
     apiUrl,
+    temporalAddress,
     db,
     isRunning: name => stack.file.processes[name] !== undefined,
     kill: (name, signal = 'SIGKILL') => process.kill(pidOf(stack, name), signal),
