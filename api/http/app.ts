@@ -15,7 +15,7 @@ import type { AnyRoute } from './route.ts'
 const VERSION_PREFIX = '/v1'
 const NEVER = new AbortController().signal
 
-/** Answers a request; resolves when all that it started is over. */
+/** Answers a request; resolves when all that it started is over, and never rejects. */
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
 /** The API of the routes given: every request passes the same pipeline, every other one gets the same error body. */
@@ -37,7 +37,11 @@ export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): RequestLi
     const ctx = koa.createContext(request, response)
     const passage = newPassage(ctx, deps)
     const answer = byName.get(`${request.method} ${pathOf(request.url ?? '')}`) ?? byPattern
-    return answer(ctx, passage)
+    return answer(ctx, passage).catch((error: unknown) => {
+      // A rejection nobody handles would end the process, and with it every other request.
+      deps.log.error({ requestId: passage.requestId, err: error }, 'a request could not be answered')
+      response.destroy()
+    })
   }
 }
 

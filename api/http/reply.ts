@@ -67,7 +67,8 @@ function sendJson(ctx: Context, passage: Passage, { status, headers, body }: Hea
 function sendHead(ctx: Context, passage: Passage, { status, headers }: Head): ServerResponse | undefined {
   const { res } = ctx
   const isGone = res.writableEnded || res.socket?.writable === false
-  return isGone ? undefined : res.writeHead(status, Object.assign(passage.headers, headers))
+  // A header that cannot be written fails this reply, and must not fail the one that tells of it.
+  return isGone ? undefined : res.writeHead(status, { ...passage.headers, ...headers })
 }
 
 async function sendBinary(ctx: Context, reply: BinaryReply, { passage, stallMs }: SendOptions): Promise<void> {

@@ -18,7 +18,7 @@ import {
 } from '../support/turns.ts'
 
 const db = testDatabase()
-const { upstreamUrl } = testStack()
+const { apiUrl, upstreamUrl } = testStack()
 /** Three times what is promised. */
 const ABORTED_WITHIN_MS = 6_000
 
@@ -64,7 +64,7 @@ describe('a turn', () => {
 
   test('streams itself where that is what the client accepts', async () => {
     const { secret } = await newTenant(db)
-    const reply = await fetch(`${testStack().apiUrl}/v1/agent-turns`, {
+    const reply = await fetch(`${apiUrl}/v1/agent-turns`, {
       method: 'POST',
       headers: { 'x-api-key': secret, accept: 'text/event-stream', 'content-type': 'application/json' },
       body: JSON.stringify(chatOf({ reply: 'hello there' })),
@@ -159,6 +159,20 @@ describe('a reader', () => {
     await age(31)
     while (await sweepEvents(db));
     expectError(await tenant.api.get(`/agent-turns/${id}/events`), 409, { type: 'conflict' })
+  })
+
+  test('of a model that is silent for long gets a comment, which proxies take for life', async () => {
+    const tenant = await newTenant(db)
+    const id = await startTurn(tenant.api, { hang: true })
+    const headers = { 'x-api-key': tenant.secret }
+    const reply = await fetch(`${apiUrl}/v1/agent-turns/${id}/events`, { headers })
+    let seen = ''
+    for await (const text of (reply.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream())) {
+      seen += text
+      if (seen.endsWith('\n\n: keep-alive\n\n')) break
+    }
+    expect(seen).toMatch(/^(id: \d+\nevent: turn\.\w+\ndata: \{.*\}\n\n)+: keep-alive\n\n$/)
+    await tenant.api.post(`/agent-turns/${id}/cancel`)
   })
 
   test('of another account learns nothing', async () => {
