@@ -6,7 +6,7 @@ import { LOG_APPENDS, selectEvents } from './event-log.sql.ts'
 const LOOK_EVERY_MS = 2_000
 const PAGE = 200
 /** Events of a live log that are kept for all of its readers; who is further behind reads from the database. */
-const MOST_RECENT = 400
+const MOST_RECENT = 32
 
 /** Follows logs for the readers of a process: one query a log and wake-up, however many read it. */
 export interface LogReaders {

@@ -55,8 +55,15 @@ async function* eventsOf(
   }
 }
 
-const wireEvent = ({ seq, type, data, created_at }: LogEvent): TurnEvent => ({
-  id: String(seq),
-  event: type,
-  data: JSON.stringify({ seq, type, created_at: created_at.toISOString(), ...data }),
-})
+/** Written once for all who read the turn in this process: they are given the same event. */
+const written = new WeakMap<LogEvent, TurnEvent>()
+
+function wireEvent(event: LogEvent): TurnEvent {
+  const known = written.get(event)
+  if (known !== undefined) return known
+  const { seq, type, data, created_at } = event
+  const text = JSON.stringify({ seq, type, created_at: created_at.toISOString(), ...data })
+  const wire = { id: String(seq), event: type, data: text }
+  written.set(event, wire)
+  return wire
+}
