@@ -49,6 +49,10 @@ test('replies as told, plain and streamed', async () => {
   expect(args.join('')).toBe('{"x":1}')
   expect(chunks.at(-1)).toMatchObject({ choices: [], usage })
   expect((await plain({ reply: 'x', noUsage: true })).usage).toBeUndefined()
+  for (const content of ['call 1', 'call 2']) {
+    const numbered = await plain({ id: 'numbered', numbered: true, chunks: ['call ', '#'] })
+    expect(numbered).toMatchObject({ choices: [{ message: { content } }] })
+  }
 })
 
 describe('failures', () => {

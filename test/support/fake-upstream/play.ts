@@ -16,7 +16,7 @@ export interface Performance {
 
 /** Plays one call's script. A client that goes away ends it: then it rejects with an AbortError. */
 export async function play(given: Performance, defaultDelayMs: number): Promise<void> {
-  const call = withoutPastDeaths(given)
+  const call = numbered(withoutPastDeaths(given))
   const { script, response } = call
   for (const [name, value] of Object.entries(script.headers ?? {})) response.setHeader(name, value)
   const isDelayed = call.earlierCalls < (script.delayTimes ?? Infinity)
@@ -33,6 +33,13 @@ export async function play(given: Performance, defaultDelayMs: number): Promise<
 function withoutPastDeaths(call: Performance): Performance {
   const { dieAfterChunks: _past, ...script } = call.script
   return call.earlierCalls < (call.script.dieTimes ?? Infinity) ? call : { ...call, script }
+}
+
+function numbered(call: Performance): Performance {
+  const { script, earlierCalls } = call
+  if (script.numbered !== true || script.chunks === undefined) return call
+  const number = String(earlierCalls + 1)
+  return { ...call, script: { ...script, chunks: script.chunks.map(chunk => chunk.replaceAll('#', number)) } }
 }
 
 function failureOf({ script, earlierCalls }: Performance): number | undefined {

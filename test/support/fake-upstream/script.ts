@@ -13,6 +13,8 @@ export interface FakeScript {
   echo?: boolean
   /** The text in these pieces, one a chunk; default is a chunk a word. */
   chunks?: string[]
+  /** `#` in the chunks is the number of the call of this id, from 1: each call's text is its own. */
+  numbered?: boolean
   chunkDelayMs?: number
   /** Before anything is sent; default is the server's (POST /__defaults). */
   delayMs?: number
