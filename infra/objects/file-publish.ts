@@ -15,12 +15,13 @@ export async function placeFile(
   call: (from: string, to: string) => Promise<void>,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const firstMade = await mkdir(dirname(to), { recursive: true, mode: 0o700 })
     try {
+      const firstMade = await mkdir(dirname(to), { recursive: true, mode: 0o700 })
       await call(from, to)
       return await syncFolders(dirname(to), firstMade)
     } catch (error) {
-      if (!hasCode(error, 'ENOENT') || attempt === ATTEMPTS) throw error
+      // ENOTDIR is what Node's mkdir says of a folder that was there and is gone when it looks closer.
+      if (!hasCode(error, 'ENOENT', 'ENOTDIR') || attempt === ATTEMPTS) throw error
     }
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
@@ -121,6 +121,25 @@ describe('putting a file in its place', () => {
     })
     expect(calls).toBe(2)
     expect(await readFile(to, 'utf8')).toBe('x')
+  })
+
+  test('makes it again however often deletes remove it meanwhile', async () => {
+    const folder = join(root, 'a', 'b')
+    let placing = true
+    const deletes = [0, 1].map(async () => {
+      while (placing) await removeEmptyFolders(folder, root)
+    })
+    const places = [0, 1, 2, 3].map(async place => {
+      const [from, to] = [join(outside, `from${place}`), join(folder, `to${place}`)]
+      for (let round = 0; round < 100; round++) {
+        await writeFile(from, String(round))
+        await placeFile(from, to, rename)
+        expect(await readFile(to, 'utf8')).toBe(String(round))
+        await unlink(to)
+      }
+    })
+    await Promise.all(places).finally(() => (placing = false))
+    await Promise.all(deletes)
   })
 
   test('gives up on what never gets there', async () => {
