@@ -1,5 +1,7 @@
+import { Type } from 'typebox'
 import { VscodeTrialRequest, VscodeTrialResponse } from '../domain/trials/trial.schema.ts'
-import { startTrial } from '../domain/trials/trial.service.ts'
+import { RENEWAL_HEADER, startTrial } from '../domain/trials/trial.service.ts'
+import { apiKeyOf } from './http/api-key.ts'
 import { Reply, route } from './http/route.ts'
 
 export const trialRoutes = [
@@ -9,11 +11,22 @@ export const trialRoutes = [
     auth: 'none',
     summary: 'Start an anonymous trial of the VS Code extension, where trials are enabled',
     description:
-      'A key for the default model, with a limit of requests a day (reading is free) and an end. Asked again by the ' +
-      'same installation or machine, the same trial gets a new key, and the key before is revoked.',
+      'A key for the default model, with a limit of requests a day (reading is free) and an end. The reply to the ' +
+      `first request has a \`${RENEWAL_HEADER}\` header, which is never shown again. Asked again with that header, or ` +
+      "with the trial's key, the same trial gets a new key, and the key before is revoked. A machine or installation " +
+      'that had a trial is answered with 409 where neither is sent.',
+    headers: Type.Object({
+      [RENEWAL_HEADER]: Type.Optional(
+        Type.String({ maxLength: 255, description: 'The renewal secret that came with the first reply.' }),
+      ),
+    }),
     body: VscodeTrialRequest,
     reply: VscodeTrialResponse,
-    handle: async ({ body, clientAddress }, deps) =>
-      new Reply(await startTrial(deps, body, clientAddress()), { headers: { 'cache-control': 'no-store' } }),
+    handle: async ({ body, clientAddress, header }, deps) => {
+      const proof = { apiKey: apiKeyOf(header), renewalSecret: header(RENEWAL_HEADER) }
+      const { trial, renewalSecret } = await startTrial(deps, body, clientAddress(), proof)
+      const secret = renewalSecret === undefined ? {} : { [RENEWAL_HEADER]: renewalSecret }
+      return new Reply(trial, { headers: { 'cache-control': 'no-store', ...secret } })
+    },
   }),
 ]

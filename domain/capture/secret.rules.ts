@@ -18,7 +18,7 @@ const FORMS: readonly SecretForm[] = [
   // OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-), DeepSeek.
   { label: '[api_key]', pattern: /(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{20,}/g, accepts: looksRandom },
   // Our own.
-  { label: '[api_key]', pattern: /ipop_[A-Za-z0-9_-]{43}/g },
+  { label: '[api_key]', pattern: /ipop_(?:renewal_)?[A-Za-z0-9_-]{43}/g },
   // AWS: ids of keys; secret keys, which only their names tell from other texts.
   { label: '[api_key]', pattern: /(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])/g },
   {

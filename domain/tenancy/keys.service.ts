@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, notFound, rateLimited, unauthorized } from '../errors.ts'
 import { newId } from '../ids.ts'
@@ -14,6 +14,7 @@ import {
   type AuthenticatedKeyRow,
   type KeyRow,
 } from './keys.sql.ts'
+import { sha256 } from '../../infra/crypto/sha256.ts'
 import { requireUser } from './tenancy.service.ts'
 import { selectProject } from './tenancy.sql.ts'
 import { keyRefusal, type Caller } from './tenancy.rules.ts'
@@ -27,7 +28,6 @@ export type AuthenticatedKey = AuthenticatedKeyRow
 /** `ipop_` and 32 random bytes in base64url: recognisable in a leak scan, not guessable. */
 const KEY_FORM = /^ipop_[A-Za-z0-9_-]{43}$/
 const newSecret = () => `ipop_${randomBytes(32).toString('base64url')}`
-const sha256 = (secret: string) => createHash('sha256').update(secret).digest()
 
 export interface CreateKeyRequest {
   userId: string

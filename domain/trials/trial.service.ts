@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import type { Catalog } from '../catalog/catalog.ts'
 import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import type { TrialSettings } from '../../infra/config.ts'
-import { badRequest, DomainError, paymentRequired } from '../errors.ts'
+import { sha256 } from '../../infra/crypto/sha256.ts'
+import { badRequest, conflict, DomainError, paymentRequired } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { postCredit } from '../ledger/ledger.service.ts'
 import { parseUsd } from '../ledger/money.rules.ts'
@@ -14,8 +16,9 @@ import {
   countTrialsToday,
   insertIdentities,
   insertTrial,
+  isAnyKnown,
   lockTrials,
-  selectTrialOf,
+  selectTrialProvenBy,
   setTrialKey,
   type TrialRow,
 } from './trial.sql.ts'
@@ -30,81 +33,125 @@ export interface TrialDeps {
 
 const NAME = 'VS Code trial'
 const DAY_MS = 86_400_000
-/** Each asking makes a key, and needs no key. */
+/** The operation has no limit of requests of its own. */
 const MOST_KEYS_A_DAY = 20
 const MOST_ATTRIBUTION_CHARACTERS = 4_096
 
-/** What a request is known by, and what a trial's key may do. */
+/** Sent with a trial's first reply, and back to renew it: the contract's reply has no room for it. */
+export const RENEWAL_HEADER = 'x-ipop-renewal-secret'
+const newRenewalSecret = () => `ipop_renewal_${randomBytes(32).toString('base64url')}`
+
+/** What a request holds that only the owner of a trial knows: its key, or its renewal secret. */
+export interface TrialProof {
+  apiKey: string | undefined
+  renewalSecret: string | undefined
+}
+
+/** Who asks: by what may be known to others, and by what proves it. */
+interface Asker {
+  /** Of the machine and the installation. */
+  hashes: Buffer[]
+  addressHash: Buffer
+  proofs: Buffer[]
+}
+
+/** What a trial's key may do. */
 interface Terms {
   settings: TrialSettings
   model: string
-  /** The machine's first: a shared installation is rarer than a new one. */
-  hashes: Buffer[]
-  addressHash: Buffer
+}
+
+export interface StartedTrial {
+  trial: VscodeTrialResponse
+  /** Of a trial that begins: given this once, and stored as a hash. */
+  renewalSecret?: string
 }
 
 /**
- * A trial without an account: an own user with a little credit, and a key for the default model. An installation or a
- * machine that had one gets the same one with a new key; the key before is revoked. The day is UTC's.
- * Errors: 400; 402 where it has ended; 409 where there are no trials here; 429 at a limit, with the time to wait.
+ * A trial without an account: an own user with a little credit, and a key for the default model. Who proves to own one
+ * gets the same again with a new key; the key before is revoked. To name its machine or installation proves nothing.
+ * The day is UTC's.
+ * Errors: 400; 402 where it has ended; 409 where there are no trials here, or where the machine or the installation had
+ * one and nothing proves whose it is; 429 at a limit, with the time to wait.
  */
 export async function startTrial(
   deps: TrialDeps,
   request: VscodeTrialRequest,
   address: string,
-): Promise<VscodeTrialResponse> {
+  proof: TrialProof,
+): Promise<StartedTrial> {
   requireStorable(request)
-  const terms = termsOf(deps, request, address)
+  const terms = termsOf(deps)
+  const asker = askerOf(deps, request, address, proof)
   // Asked twice: what is refused anyway does not wait for the lock.
-  await requireRoom(deps.db, terms, await selectTrialOf(deps.db, terms.hashes))
+  await requireRoom(deps.db, terms, asker)
   return inTransaction(deps.db, async tx => {
     await lockTrials(tx)
-    const known = await selectTrialOf(tx, terms.hashes)
-    await requireRoom(tx, terms, known)
-    return known === undefined ? openTrial(tx, terms, request) : renewTrial(tx, terms, known)
+    const own = await requireRoom(tx, terms, asker)
+    return own === undefined ? openTrial(tx, terms, asker, request) : renewTrial(tx, terms, asker, own)
   })
 }
 
-function termsOf({ catalog, config, identityHash }: TrialDeps, request: VscodeTrialRequest, address: string): Terms {
+function termsOf({ catalog, config }: TrialDeps): Terms {
   const settings = config.vscodeTrials
   if (settings === undefined) throw noTrials('Trials are not enabled here.', 'trials_not_enabled')
   const model = catalog.entries.find(entry => entry.id === catalog.defaultModelId)
   if (model === undefined || catalog.routesOf(model).length === 0) {
     throw noTrials('The model of the trials is not enabled here.', 'not_enabled')
   }
-  return {
-    settings,
-    model: model.id,
-    hashes: [
-      identityHash('machine', request.machine_id_hash),
-      identityHash('installation', request.installation_id_hash),
-    ],
-    addressHash: identityHash('address', address),
-  }
+  return { settings, model: model.id }
 }
+
+const askerOf = (
+  { identityHash }: TrialDeps,
+  request: VscodeTrialRequest,
+  address: string,
+  { apiKey, renewalSecret }: TrialProof,
+): Asker => ({
+  hashes: [
+    identityHash('machine', request.machine_id_hash),
+    identityHash('installation', request.installation_id_hash),
+  ],
+  addressHash: identityHash('address', address),
+  proofs: [apiKey, renewalSecret].filter(secret => secret !== undefined).map(sha256),
+})
 
 const noTrials = (message: string, type: string) =>
   new DomainError(409, 'capacity_unavailable', message, { type, retryable: false })
 
-async function requireRoom(db: Queryable, terms: Terms, known: TrialRow | undefined): Promise<void> {
-  const { settings } = terms
-  if (known !== undefined) {
-    if (known.has_ended) throw paymentRequired(`This trial has ended. Go on at ${settings.upgradeUrl}`)
-    if (known.keys_today >= MOST_KEYS_A_DAY) throw spent('This trial was given enough keys for today.', 'trial_keys')
-    return
+/** The trial of who asks, where that is proven. Errors: as of startTrial. */
+async function requireRoom(db: Queryable, { settings }: Terms, asker: Asker): Promise<TrialRow | undefined> {
+  const own = await selectTrialProvenBy(db, asker.proofs)
+  if (own !== undefined) {
+    if (own.has_ended) throw paymentRequired(`This trial has ended. Go on at ${settings.upgradeUrl}`)
+    if (own.keys_today >= MOST_KEYS_A_DAY) throw spent('This trial was given enough keys for today.', 'trial_keys')
+    return own
   }
-  const today = await countTrialsToday(db, terms.addressHash)
+  if (await isAnyKnown(db, asker.hashes)) throw unproven(settings)
+  const today = await countTrialsToday(db, asker.addressHash)
   if (today.all >= settings.perDay) throw spent('All trials of today are given out.', 'trials_per_day')
   if (today.address >= settings.perAddress) {
     throw spent('Enough trials began at this address today.', 'trials_per_address')
   }
+  return undefined
 }
+
+const unproven = ({ upgradeUrl }: TrialSettings) =>
+  conflict(
+    'This machine or installation had a trial. To renew it, send its key as `x-api-key`, or the renewal secret that ' +
+      `came with it as \`${RENEWAL_HEADER}\`. Go on without it at ${upgradeUrl}`,
+  )
 
 const spent = (message: string, type: string) =>
   new DomainError(429, 'rate_limit_exceeded', message, { type, retryAfterSeconds: secondsToNextDay(new Date()) })
 
-async function openTrial(tx: Transaction, terms: Terms, request: VscodeTrialRequest): Promise<VscodeTrialResponse> {
-  const { settings, hashes, addressHash } = terms
+async function openTrial(
+  tx: Transaction,
+  terms: Terms,
+  { hashes, addressHash }: Asker,
+  request: VscodeTrialRequest,
+): Promise<StartedTrial> {
+  const { settings } = terms
   const { id: userId } = await createUserIn(tx, NAME)
   const credit = parseUsd(settings.creditUsd) ?? 0n
   if (credit > 0n) await postCredit(tx, userId, credit, NAME)
@@ -112,28 +159,30 @@ async function openTrial(tx: Transaction, terms: Terms, request: VscodeTrialRequ
   const expiresAt = new Date(Date.now() + settings.days * DAY_MS)
   const trial = { id: newId('trial'), user_id: userId, project_id: projectId, expires_at: expiresAt }
   const made = await newTrialKey(tx, terms, trial)
+  const renewalSecret = newRenewalSecret()
   await insertTrial(tx, {
     id: trial.id,
     userId,
     projectId,
     keyId: made.key.id,
+    renewalSha256: sha256(renewalSecret),
     addressHash,
     extensionVersion: request.extension_version,
     attribution: request.attribution,
     expiresAt,
   })
   await insertIdentities(tx, trial.id, hashes)
-  return trialView(terms, trial, made)
+  return { trial: trialView(terms, trial, made), renewalSecret }
 }
 
 /** The same trial: its credit, its day's requests and its end go on as they are. */
-async function renewTrial(tx: Transaction, terms: Terms, trial: TrialRow): Promise<VscodeTrialResponse> {
+async function renewTrial(tx: Transaction, terms: Terms, { hashes }: Asker, trial: TrialRow): Promise<StartedTrial> {
   await requireEnabledUser(tx, trial.user_id)
   await revokeKeyIn(tx, trial.key_id)
   const made = await newTrialKey(tx, terms, trial)
   await setTrialKey(tx, trial.id, made.key.id)
-  await insertIdentities(tx, trial.id, terms.hashes)
-  return trialView(terms, trial, made)
+  await insertIdentities(tx, trial.id, hashes)
+  return { trial: trialView(terms, trial, made) }
 }
 
 type Trial = Pick<TrialRow, 'id' | 'user_id' | 'project_id' | 'expires_at'>

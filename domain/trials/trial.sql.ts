@@ -24,14 +24,23 @@ export async function lockTrials(tx: Transaction): Promise<void> {
   await tx.query('SELECT pg_advisory_xact_lock($1::bigint)', [TRIALS_LOCK])
 }
 
-/** The trial of the first of these that has one. */
-export async function selectTrialOf(db: Queryable, hashes: readonly Buffer[]): Promise<TrialRow | undefined> {
+/** Whether any of these has a trial. Whose it is, nobody is told who only knows these. */
+export async function isAnyKnown(db: Queryable, hashes: readonly Buffer[]): Promise<boolean> {
+  const text = 'SELECT FROM trial_identities WHERE hash = ANY($1::bytea[]) LIMIT 1'
+  return (await db.query(text, [hashes])).rowCount > 0
+}
+
+/** The trial whose key, unless it is revoked, or whose renewal secret has one of these hashes. */
+export async function selectTrialProvenBy(db: Queryable, sha256s: readonly Buffer[]): Promise<TrialRow | undefined> {
+  if (sha256s.length === 0) return undefined
   return queryFirst<TrialRow>(
     db,
-    `SELECT ${COLUMNS} FROM unnest($1::bytea[]) WITH ORDINALITY AS asked (hash, place)
-       JOIN trial_identities i ON i.hash = asked.hash JOIN trials t ON t.id = i.trial_id
-     ORDER BY asked.place LIMIT 1`,
-    [hashes],
+    `SELECT ${COLUMNS} FROM trials t WHERE t.id IN (
+       SELECT of_key.id FROM api_keys k JOIN trials of_key ON of_key.key_id = k.id
+       WHERE k.sha256 = ANY($1::bytea[]) AND k.revoked_at IS NULL
+       UNION ALL SELECT of_secret.id FROM trials of_secret WHERE of_secret.renewal_sha256 = ANY($1::bytea[])
+     ) LIMIT 1`,
+    [sha256s],
   )
 }
 
@@ -47,6 +56,7 @@ export interface NewTrial {
   userId: string
   projectId: string
   keyId: string
+  renewalSha256: Buffer
   addressHash: Buffer
   extensionVersion: string
   attribution: Record<string, unknown> | undefined
@@ -55,8 +65,9 @@ export interface NewTrial {
 
 export async function insertTrial(tx: Transaction, trial: NewTrial): Promise<void> {
   await tx.query(
-    `INSERT INTO trials (id, user_id, project_id, key_id, key_day, address_hash, extension_version, attribution, expires_at)
-     VALUES ($1::text, $2::text, $3::text, $4::text, ${TODAY}, $5::bytea, $6::text, $7::jsonb, $8::timestamptz)`,
+    `INSERT INTO trials (id, user_id, project_id, key_id, key_day, address_hash, extension_version, attribution, expires_at,
+       renewal_sha256)
+     VALUES ($1::text, $2::text, $3::text, $4::text, ${TODAY}, $5::bytea, $6::text, $7::jsonb, $8::timestamptz, $9::bytea)`,
     [
       trial.id,
       trial.userId,
@@ -66,6 +77,7 @@ export async function insertTrial(tx: Transaction, trial: NewTrial): Promise<voi
       trial.extensionVersion,
       trial.attribution === undefined ? null : JSON.stringify(trial.attribution),
       trial.expiresAt,
+      trial.renewalSha256,
     ],
   )
 }

@@ -44,8 +44,15 @@ const someone = (changes: object = {}) => ({
   machine_id_hash: randomUUID(),
   ...changes,
 })
-const ask = (api: ApiProcess, who: object = someone(), address?: string): Promise<ApiReply> =>
-  apiClient(undefined, api.url).post(TRIAL, who, address === undefined ? {} : { 'x-forwarded-for': address })
+const ask = (api: ApiProcess, who: object = someone(), address?: string, proof = {}): Promise<ApiReply> =>
+  apiClient(undefined, api.url).post(TRIAL, who, {
+    ...(address === undefined ? {} : { 'x-forwarded-for': address }),
+    ...proof,
+  })
+const RENEWAL = 'x-ipop-renewal-secret'
+const withKey = ({ body }: ApiReply) => ({ 'x-api-key': body.api_key as string })
+const withSecret = ({ headers }: ApiReply) => ({ [RENEWAL]: headers.get(RENEWAL) ?? '' })
+const renew = (who: object, proof: object, api = generous) => ask(api, who, undefined, proof)
 const clientOf = ({ body }: ApiReply) => apiClient(body.api_key as string, generous.url)
 const statusesOf = (replies: ApiReply[]) => replies.map(({ status }) => status).toSorted((a, b) => a - b)
 const refusedOf = (replies: ApiReply[]) => replies.filter(({ status }) => status !== 200)
@@ -65,6 +72,7 @@ describe('a trial', () => {
     const given = await ask(generous, someone({ attribution: { source: 'marketplace', nested: { a: [1] } } }))
     expect(given.status).toBe(200)
     expect(given.headers.get('cache-control')).toBe('no-store')
+    expect(given.headers.get(RENEWAL)).toMatch(/^ipop_renewal_[A-Za-z0-9_-]{43}$/)
     expect(given.body).toEqual({
       object: 'vscode_trial',
       trial_id: expect.stringMatching(/^trial_[0-9a-f]{32}$/),
@@ -95,29 +103,86 @@ describe('a trial', () => {
     expect(rows[0]?.balance).toBeLessThan(250_000_000n)
   })
 
-  test('asked for again is the same, with a new key, and the old one is refused', async () => {
+  test('is renewed with its key: the same, with a new key, and the old one is refused', async () => {
     const who = someone()
-    const [first, second] = [await ask(generous, who), await ask(generous, who)]
+    const first = await ask(generous, who)
+    const second = await renew(who, withKey(first))
     expect(second.body).toMatchObject({ trial_id: first.body.trial_id, expires_at: first.body.expires_at })
     expect(second.body.key_id).not.toBe(first.body.key_id)
+    expect(second.headers.get(RENEWAL)).toBeNull()
     expectError(await clientOf(first).get('/usage'), 401, { code: 'unauthorized' })
     expect((await clientOf(second).get('/usage')).status).toBe(200)
+    const third = await renew(who, { authorization: `Bearer ${second.body.api_key}` })
+    expect(third.body.trial_id).toBe(first.body.trial_id)
+  })
+
+  test('is renewed with its secret, also when its key is lost', async () => {
+    const who = someone()
+    const first = await ask(generous, who)
+    const second = await renew(who, withSecret(first))
+    const third = await renew(who, withSecret(first))
+    expect([second.body.trial_id, third.body.trial_id]).toEqual([first.body.trial_id, first.body.trial_id])
+    expect((await clientOf(third).get('/usage')).status).toBe(200)
+  })
+
+  test('is renewed from a new machine and installation by who proves it, and they are its own from then on', async () => {
+    const first = await ask(generous)
+    const elsewhere = someone()
+    expect((await renew(elsewhere, withSecret(first))).body.trial_id).toBe(first.body.trial_id)
+    expectError(await ask(generous, elsewhere), 409, { type: 'conflict' })
+  })
+
+  test.each<[string, (owner: ApiReply) => Promise<object>]>([
+    ['nothing', async () => ({})],
+    ['a key that was made up', async () => ({ 'x-api-key': `ipop_${'x'.repeat(43)}` })],
+    ['a secret that was made up', async () => ({ [RENEWAL]: `ipop_renewal_${'x'.repeat(43)}` })],
+    ['the id of its key', async owner => ({ 'x-api-key': owner.body.key_id, [RENEWAL]: owner.body.key_id })],
+    ['its own id', async owner => ({ 'x-api-key': owner.body.trial_id, [RENEWAL]: owner.body.trial_id })],
+    ['a key that was renewed away', async owner => keyBefore(owner)],
+  ])('is not had by naming its machine or installation with %s, and the key of its owner stays good', async (_, of) => {
+    const who = someone()
+    const owner = await ask(generous, who)
+    const proof = await of(owner)
+    const held = 'newer' in proof ? (proof.newer as ApiReply) : owner
+    const sent = Object.fromEntries(Object.entries(proof).filter(([name]) => name !== 'newer'))
+    for (const change of [{}, { machine_id_hash: randomUUID() }, { installation_id_hash: randomUUID() }]) {
+      const refused = await renew({ ...who, ...change }, sent)
+      expectError(refused, 409, { code: 'bad_request', type: 'conflict' })
+      expect(refused.text).not.toContain(owner.body.trial_id)
+      expect(refused.headers.get('x-should-retry')).toBe('false')
+    }
+    expect((await clientOf(held).get('/usage')).status).toBe(200)
+  })
+
+  test('is not had with the key of another one: that one is renewed', async () => {
+    const who = someone()
+    const [owner, other] = [await ask(generous, who), await ask(generous)]
+    expect((await renew(who, withKey(other))).body.trial_id).toBe(other.body.trial_id)
+    expect((await clientOf(owner).get('/usage')).status).toBe(200)
   })
 
   test('is the only one of its machine, and of its installation', async () => {
     const who = someone()
-    const { trial_id: id } = (await ask(generous, who)).body
-    const reinstalled = { ...who, installation_id_hash: randomUUID() }
-    expect((await ask(generous, reinstalled)).body.trial_id).toBe(id)
-    expect((await ask(generous, { ...reinstalled, machine_id_hash: randomUUID() })).body.trial_id).toBe(id)
+    await ask(generous, who)
+    for (const same of [{ installation_id_hash: randomUUID() }, { machine_id_hash: randomUUID() }]) {
+      expectError(await ask(generous, { ...who, ...same }), 409, { code: 'bad_request', type: 'conflict' })
+    }
     const swapped = someone({ installation_id_hash: who.machine_id_hash, machine_id_hash: who.installation_id_hash })
-    expect((await ask(generous, swapped)).body.trial_id).not.toBe(id)
+    expect((await ask(generous, swapped)).status).toBe(200)
   })
 
-  test('is one, however many ask at once, and so is its good key', async () => {
+  test('is one, however many ask at once', async () => {
     const other = await startApi(UNLIMITED)
     const who = someone()
     const given = await times(8, index => ask(index % 2 === 0 ? generous : other, who))
+    expect(statusesOf(given)).toEqual([200, ...Array.from({ length: 7 }, () => 409)])
+  })
+
+  test('has one good key, however many renew it at once', async () => {
+    const other = await startApi(UNLIMITED)
+    const who = someone()
+    const secret = withSecret(await ask(generous, who))
+    const given = await times(8, index => renew(who, secret, index % 2 === 0 ? generous : other))
     expect(new Set(given.map(({ status, body }) => `${status} ${body.trial_id}`)).size).toBe(1)
     const used = await Promise.all(given.map(one => clientOf(one).get('/usage')))
     expect(statusesOf(used)).toEqual([200, ...Array.from({ length: 7 }, () => 401)])
@@ -125,16 +190,22 @@ describe('a trial', () => {
 
   test('gives a bounded number of keys a day', async () => {
     const who = someone()
-    const given = await times(22, () => ask(generous, who))
-    expect(statusesOf(given)).toEqual([...Array.from({ length: 20 }, () => 200), 429, 429])
+    const secret = withSecret(await ask(generous, who))
+    const given = await times(21, () => renew(who, secret))
+    expect(statusesOf(given)).toEqual([...Array.from({ length: 19 }, () => 200), 429, 429])
     for (const one of refusedOf(given)) expectError(one, 429, { code: 'rate_limit_exceeded', type: 'trial_keys' })
   })
 
-  test('that has ended is not given again', async () => {
+  test('that has ended is not given again, and only its owner is told that it has ended', async () => {
     const who = someone()
     const given = await ask(generous, who)
     await db.query('UPDATE trials SET expires_at = now() WHERE id = $1', [given.body.trial_id])
-    const { message } = expectError(await ask(generous, who), 402, { code: 'payment_required' })
+    await db.query('UPDATE api_keys SET expires_at = now() WHERE id = $1', [given.body.key_id])
+    for (const proof of [withKey(given), withSecret(given)]) {
+      const { message } = expectError(await renew(who, proof), 402, { code: 'payment_required' })
+      expect(message).toContain(UPGRADE)
+    }
+    const { message } = expectError(await ask(generous, who), 409, { type: 'conflict' })
     expect(message).toContain(UPGRADE)
   })
 
@@ -145,9 +216,14 @@ describe('a trial', () => {
       given.body.trial_id,
     ])
     await disableUser({ db }, rows[0]?.user_id ?? '')
-    expectError(await ask(generous, who), 401, { code: 'unauthorized' })
+    expectError(await renew(who, withSecret(given)), 401, { code: 'unauthorized' })
   })
 })
+
+/** Renews a trial: what was its key, and the reply that holds the one that is good now. */
+async function keyBefore(owner: ApiReply): Promise<object> {
+  return { ...withKey(owner), newer: await renew(someone(), withKey(owner)) }
+}
 
 describe('the requests of a day', () => {
   test('are counted exactly, whatever the key, and reading is free', async () => {
@@ -158,7 +234,7 @@ describe('the requests of a day', () => {
       ...Array.from({ length: 5 }, () => 200),
       ...Array.from({ length: 7 }, () => 429),
     ])
-    const again = await ask(generous, who)
+    const again = await renew(who, withKey(given))
     const refused = await clientOf(again).post('/chat/completions', chat)
     expectError(refused, 429, { code: 'rate_limit_exceeded' })
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
@@ -204,9 +280,10 @@ describe('an address', () => {
     const env = { ...UNLIMITED, VSCODE_TRIALS_PER_ADDRESS: '1', TRUSTED_PROXIES: '127.0.0.1' }
     const api = await startApi(env)
     const who = someone()
-    expect((await ask(api, who, '203.0.113.30')).status).toBe(200)
+    const given = await ask(api, who, '203.0.113.30')
+    expect(given.status).toBe(200)
     expect((await ask(api, someone(), '203.0.113.30')).status).toBe(429)
-    expect((await ask(api, who, '203.0.113.30')).status).toBe(200)
+    expect((await ask(api, who, '203.0.113.30', withKey(given))).status).toBe(200)
   })
 })
 
@@ -250,7 +327,8 @@ test('who asked is in no table and no log as it was told, and neither is the key
   expect(tables).toContain(body.trial_id)
   expect(logs).toContain(TRIAL)
   expect(tables).not.toContain('127.0.0.1')
-  for (const secret of [who.machine_id_hash, who.installation_id_hash, body.api_key as string]) {
+  const { [RENEWAL]: renewal = '' } = withSecret(reply)
+  for (const secret of [who.machine_id_hash, who.installation_id_hash, body.api_key as string, renewal]) {
     expect(tables + logs).not.toContain(secret)
   }
 })
