@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createCallRecorder } from '../domain/calls/call.service.ts'
 import { loadCatalog } from '../domain/catalog/catalog.ts'
@@ -38,8 +38,8 @@ import type { ApiDeps } from './deps.ts'
 import { embeddingsRoutes } from './embeddings.ts'
 import { estimateRoutes } from './estimate.ts'
 import { fileRoutes } from './files.ts'
-import { createApp } from './http/app.ts'
-import { refuseBrokenRequest } from './http/broken-request.ts'
+import { createApp, type RequestListener } from './http/app.ts'
+import { listen } from './http/listen.ts'
 import { historyRoutes } from './history.ts'
 import { imageRoutes } from './images.ts'
 import { meterRoutes } from './meters.ts'
@@ -77,11 +77,6 @@ const OPERATIONS = [...FEATURES, ...capabilityRoutes(FEATURES)]
 const routes = [...OPERATIONS, ...systemRoutes(OPERATIONS)]
 
 const CHANNELS = [KEY_CHANGES, ACCOUNT_CHANGES, CREDENTIAL_CHANGES, LOG_APPENDS]
-
-/** Longest wait for a request's headers; bodies are bounded by idle time, since uploads may be slow. */
-const HEADERS_TIMEOUT_MS = 30_000
-const IDLE_TIMEOUT_MS = 120_000
-const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
 export interface RunningApi {
   port: number
@@ -126,11 +121,13 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const metricsServer = await openMetrics(metrics, config)
   const handle = createApp(routes, deps)
   const underWay = new Set<Promise<void>>()
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     const handled = handle(request, response).finally(() => underWay.delete(handled))
     underWay.add(handled)
-  })
-  await listen(server, config)
+    return handled
+  }
+  const { host, port } = config
+  const server = await listen(answer, { host, port, log, headers: {} })
   return {
     port: (server.address() as AddressInfo).port,
     stop: async graceMs => {
@@ -153,26 +150,6 @@ async function openMetrics(metrics: Metrics, { host, metricsPort }: Config): Pro
   else if (metricsPort !== undefined) return serveMetrics(metrics.registry, host, metricsPort)
   return undefined
 }
-
-async function listen(server: Server, { host, port }: Config): Promise<Server> {
-  server.headersTimeout = HEADERS_TIMEOUT_MS
-  server.requestTimeout = 0
-  server.timeout = 0
-  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS
-  // A body that stops arriving ends its connection; a reply may be silent for long, since models think.
-  server.on('request', (request, response) => {
-    if (!hasBody(request)) return
-    request.socket.setTimeout(IDLE_TIMEOUT_MS)
-    request.once('end', () => response.writableEnded || request.socket.setTimeout(0))
-  })
-  server.on('clientError', refuseBrokenRequest)
-  server.listen(port, host)
-  await once(server, 'listening')
-  return server
-}
-
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {
   const closed = once(server, 'close')

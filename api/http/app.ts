@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Koa, { type Context } from 'koa'
-import Router from '@koa/router'
-import { DomainError } from '../../domain/errors.ts'
+import type { DomainError } from '../../domain/errors.ts'
 import { newRequestId } from '../../domain/ids.ts'
 import { prepareValidator } from '../../domain/validation.rules.ts'
 import type { ApiDeps } from '../deps.ts'
@@ -9,10 +8,11 @@ import { writeAccessLine } from './access-log.ts'
 import { clientAddress } from './client-address.ts'
 import type { Passage } from './passage.ts'
 import { pipeline, type Answer } from './pipeline.ts'
+import { MethodNotAllowed, refusalOf, unknownOperation } from './refusals.ts'
 import { sendError } from './reply.ts'
 import type { AnyRoute } from './route.ts'
+import { routeTable, VERSION_PREFIX, type RouteTable } from './route-table.ts'
 
-const VERSION_PREFIX = '/v1'
 const NEVER = new AbortController().signal
 
 /** Answers a request; resolves when all that it started is over, and never rejects. */
@@ -21,22 +21,17 @@ export type RequestListener = (request: IncomingMessage, response: ServerRespons
 /** The API of the routes given: every request passes the same pipeline, every other one gets the same error body. */
 export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): RequestListener {
   const koa = new Koa()
-  const byName = new Map<string, Answer>()
-  const routers = new Map<string, Router>()
-  for (const route of routes) {
-    ;[route.params, route.query, route.body].forEach(prepareValidator)
-    const answer = pipeline(route, deps)
-    byName.set(`${route.method} ${VERSION_PREFIX}${route.path}`, answer)
-    const router = routers.get(firstWord(route.path)) ?? new Router({ prefix: VERSION_PREFIX })
-    router.register(routerPath(route), [route.method], ctx => answer(ctx, ctx.state))
-    routers.set(firstWord(route.path), router)
-  }
-  const byPattern = patternsOf(routers, deps)
+  for (const { params, query, body } of routes) [params, query, body].forEach(prepareValidator)
+  const table = routeTable(new Map(routes.map(route => [route, pipeline(route, deps)])))
+  const byPattern = answerByPattern(table, deps)
   // Not Koa's own listener: all that it does around a request, such as ending its reply, the pipeline does.
   return (request, response) => {
+    request.url = originForm(request.url ?? '')
     const ctx = koa.createContext(request, response)
     const passage = newPassage(ctx, deps)
-    const answer = byName.get(`${request.method} ${pathOf(request.url ?? '')}`) ?? byPattern
+    const refusal = refusalOf(request)
+    const named = table.named(request.method ?? '', pathOf(request.url))
+    const answer = refusal === undefined ? (named ?? byPattern) : refuseWith(() => refusal, deps)
     return answer(ctx, passage).catch((error: unknown) => {
       // A rejection nobody handles would end the process, and with it every other request.
       deps.log.error({ requestId: passage.requestId, err: error }, 'a request could not be answered')
@@ -45,26 +40,30 @@ export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): RequestLi
   }
 }
 
-/** Answers what no path without parameters matches: one router for all would try every pattern for every request. */
-function patternsOf(routers: ReadonlyMap<string, Router>, deps: ApiDeps): Answer {
-  const byWord = new Map([...routers].map(([word, router]) => [word, router.routes() as Koa.Middleware]))
-  // It looks at what was matched alone, so that any router's will do.
-  const allowedMethods = new Router().allowedMethods() as Koa.Middleware
-  return async (ctx, passage) => {
-    ctx.state = passage
-    // What Koa's listener starts with: `allowedMethods` answers only what nothing has answered.
-    ctx.status = 404
-    try {
-      const router = byWord.get(firstWord(ctx.path.slice(VERSION_PREFIX.length)))
-      await router?.(ctx, async () => allowedMethods(ctx, async () => undefined))
-      if (ctx._matchedRoute !== undefined) return
-      throw unmatched(ctx.res.hasHeader('allow'))
-    } catch (error) {
-      sendError(ctx, error, passage)
-      writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
-    }
+/** Answers what no path without parameters matches. */
+function answerByPattern(table: RouteTable<Answer>, deps: ApiDeps): Answer {
+  const refuse = refuseWith(({ path }) => unmatched(path, table, deps), deps)
+  return (ctx, passage) => {
+    const found = table.matching(ctx.method, ctx.path)
+    if (found === undefined) return refuse(ctx, passage)
+    ctx.params = found.params
+    return found.answer(ctx, passage)
   }
 }
+
+function unmatched(path: string, table: RouteTable<Answer>, { config }: ApiDeps): DomainError {
+  const allowed = table.methodsOf(path)
+  if (allowed.length > 0) return new MethodNotAllowed(allowed)
+  return unknownOperation(`${config.publicUrl}${VERSION_PREFIX}`, table.behindWrongBase(path))
+}
+
+/** Answers a request that is no operation's. */
+const refuseWith =
+  (errorOf: (ctx: Context) => DomainError, deps: ApiDeps): Answer =>
+  async (ctx, passage) => {
+    sendError(ctx, errorOf(ctx), passage)
+    writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
+  }
 
 function newPassage(ctx: Context, { config }: ApiDeps): Passage {
   const requestId = newRequestId()
@@ -77,23 +76,11 @@ function newPassage(ctx: Context, { config }: ApiDeps): Passage {
   }
 }
 
+/** Requests may name the whole address, as those to proxies do (RFC 9112 section 3.2.2). */
+const originForm = (target: string): string =>
+  target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*\/?/i, '/')
+
 const pathOf = (url: string): string => {
   const end = url.indexOf('?')
   return end === -1 ? url : url.slice(0, end)
-}
-
-const firstWord = (path: string): string => path.split('/', 2)[1] ?? ''
-
-/** OpenAPI's `/files/{file_id}` as the router's `/files/:file_id`; a tail parameter takes the rest, slashes and all. */
-function routerPath({ path, tail }: AnyRoute): string {
-  const named = path.replaceAll(/\{(\w+)\}/g, ':$1')
-  return tail === true ? named.replace(/:(\w+)$/, '*$1') : named
-}
-
-/** The router names the methods that a known path takes. */
-function unmatched(isKnownPath: boolean): DomainError {
-  if (isKnownPath) {
-    return new DomainError(405, 'bad_request', 'This path does not take that method.', { type: 'method_not_allowed' })
-  }
-  return new DomainError(404, 'bad_request', 'There is no such operation.', { type: 'not_found' })
 }

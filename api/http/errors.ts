@@ -3,6 +3,7 @@ import type { ErrorBody } from '../../domain/errors.schema.ts'
 import { ObjectStoreError } from '../../infra/objects/store.ts'
 import { isTransientDatabaseError, SqlState, sqlStateOf } from '../../infra/postgres/sqlstate.ts'
 import { RangeNotSatisfiable } from './range.ts'
+import { MethodNotAllowed } from './refusals.ts'
 
 export interface ErrorReply {
   status: number
@@ -68,6 +69,7 @@ function headersOf(failure: DomainError): Record<string, string> {
     ...(failure.retryAfterSeconds === undefined ? {} : { 'retry-after': String(failure.retryAfterSeconds) }),
     ...(failure.status === 409 && !failure.retryable ? { 'x-should-retry': 'false' } : {}),
     ...(failure instanceof RangeNotSatisfiable ? { 'content-range': `bytes */${failure.sizeBytes}` } : {}),
+    ...(failure instanceof MethodNotAllowed ? { allow: failure.allowed.join(', ') } : {}),
     ...(failure.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
   }
 }

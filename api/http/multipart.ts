@@ -37,7 +37,9 @@ export async function readUpload(request: Readable, header: (name: string) => st
   const mostBytes = FILE_LIMIT_BYTES + (isForm ? FORM_OVERHEAD_BYTES : 0)
   if (Number(header('content-length') ?? 0) > mostBytes) throw tooLarge(FILE_LIMIT_BYTES)
   if (isForm) return readForm(request, header('content-type') ?? '')
-  if (RAW_TYPES.includes(type)) return { body: request, fields: () => ({ purpose: undefined, filename: undefined }) }
+  if (RAW_TYPES.includes(type)) {
+    return { body: detached(request), fields: () => ({ purpose: undefined, filename: undefined }) }
+  }
   throw new DomainError(
     415,
     'bad_request',
@@ -47,6 +49,15 @@ export async function readUpload(request: Readable, header: (name: string) => st
       param: 'Content-Type',
     },
   )
+}
+
+/** Whoever fails to read these bytes destroys them, and not the request, which is still to be answered. */
+function detached(request: Readable): Readable {
+  const body = new PassThrough()
+  request.on('error', error => void body.destroy(error))
+  request.on('close', () => request.readableEnded || body.destroy(new Error('the upload broke off')))
+  body.once('close', () => request.unpipe(body))
+  return request.pipe(body)
 }
 
 async function readForm(request: Readable, contentType: string): Promise<Upload> {

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import type { ServerResponse } from 'node:http'
+import { STATUS_CODES, type ServerResponse } from 'node:http'
 import { finished, pipeline } from 'node:stream/promises'
 import type { Context } from 'koa'
 import type { Log } from '../../infra/log.ts'
 import { errorReply } from './errors.ts'
+import { hasUnreadBody, linger } from './linger.ts'
 import type { Passage } from './passage.ts'
 import { EventStream, Reply, type AnyRoute, type BinaryReply, type StreamEvent } from './route.ts'
 
@@ -36,7 +37,7 @@ export function sendReply(
   if (route.kind === 'binary') return sendBinary(ctx, result as BinaryReply, options)
   const { status, headers, body } = result instanceof Reply ? result : new Reply(result)
   const own = { status: status ?? route.status ?? 200, headers }
-  if (route.reply === undefined) sendHead(ctx, options.passage, own)?.end()
+  if (route.reply === undefined) endReply(ctx, sendHead(ctx, options.passage, own))
   else sendJson(ctx, options.passage, { ...own, body })
   return undefined
 }
@@ -44,10 +45,7 @@ export function sendReply(
 /** Answers with the closed error body, unless a reply is under way. */
 export function sendError(ctx: Context, error: unknown, passage: Passage): void {
   if (ctx.headerSent) return void ctx.res.destroy()
-  const reply = errorReply(error, passage.requestId)
-  // What is left of an upload nobody reads would keep the connection busy.
-  if (!ctx.req.complete) reply.headers['connection'] = 'close'
-  sendJson(ctx, passage, reply)
+  sendJson(ctx, passage, errorReply(error, passage.requestId))
 }
 
 interface Head {
@@ -59,16 +57,27 @@ function sendJson(ctx: Context, passage: Passage, { status, headers, body }: Hea
   const text = JSON.stringify(body)
   passage.headers['content-type'] = 'application/json; charset=utf-8'
   passage.headers['content-length'] = String(Buffer.byteLength(text))
+  endReply(ctx, sendHead(ctx, passage, { status, headers }), text)
+}
+
+/** Ends a reply, of which the text is all; behind a body that nobody has read, when no more of it comes. */
+function endReply({ req }: Context, res: ServerResponse | undefined, text = ''): void {
   // As a text it leaves in one piece with its head.
-  sendHead(ctx, passage, { status, headers })?.end(text)
+  if (res === undefined || !hasUnreadBody(req) || req.destroyed) return void res?.end(text)
+  res.flushHeaders()
+  if (text !== '') res.write(text)
+  const end = linger(req.socket, () => res.end())
+  req.once('end', end).resume()
 }
 
 /** Every reply's head leaves here. Undefined where the client is gone. */
 function sendHead(ctx: Context, passage: Passage, { status, headers }: Head): ServerResponse | undefined {
-  const { res } = ctx
-  const isGone = res.writableEnded || res.socket?.writable === false
+  const { req, res } = ctx
+  if (res.writableEnded || res.socket?.writable === false) return undefined
+  // What is left of an upload nobody reads would keep the connection busy.
+  const close = hasUnreadBody(req) ? { connection: 'close' } : {}
   // A header that cannot be written fails this reply, and must not fail the one that tells of it.
-  return isGone ? undefined : res.writeHead(status, { ...passage.headers, ...headers })
+  return res.writeHead(status, STATUS_CODES[status] ?? '', { ...passage.headers, ...headers, ...close })
 }
 
 async function sendBinary(ctx: Context, reply: BinaryReply, { passage, stallMs }: SendOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
@@ -37,3 +38,31 @@ export async function rawRequest(method: string, path: string, options: RawReque
 }
 
 const isStream = (body: RawRequest['body']): body is Readable => typeof body === 'object' && 'pipe' in body
+
+/** What comes back over a connection for bytes just as written, until the server closes it. */
+export async function rawExchange(sent: string | Uint8Array, apiUrl = testStack().apiUrl): Promise<string> {
+  const { hostname, port } = new URL(apiUrl)
+  const socket = connect(Number(port), hostname)
+  socket.write(sent)
+  return (await buffer(socket)).toString()
+}
+
+/** The replies in what came over a connection, each with a length. */
+export function repliesIn(received: string): (RawReply & { reason: string })[] {
+  const replies: (RawReply & { reason: string })[] = []
+  for (let rest = Buffer.from(received); rest.length > 0;) {
+    const end = rest.indexOf('\r\n\r\n')
+    const [first = '', ...lines] = rest.subarray(0, end).toString().split('\r\n')
+    const headers = Object.fromEntries(lines.map(line => headerIn(line)))
+    const bytes = rest.subarray(end + 4, end + 4 + Number(headers['content-length'] ?? 0))
+    const [, status = '', reason = ''] = /^HTTP\/1\.1 (\d{3}) (.+)$/.exec(first) ?? []
+    replies.push({ status: Number(status), reason, headers, bytes, text: bytes.toString() })
+    rest = rest.subarray(end + 4 + bytes.length)
+  }
+  return replies
+}
+
+function headerIn(line: string): [string, string] {
+  const colon = line.indexOf(': ')
+  return [line.slice(0, colon).toLowerCase(), line.slice(colon + 2)]
+}
