@@ -3,6 +3,7 @@ import { chatEvents } from '../domain/chat/chat-stream.ts'
 import { wantsUsageChunk } from '../domain/chat/chat.rules.ts'
 import { completeChat, streamChat, type ChatRequest } from '../domain/chat/chat.service.ts'
 import { EventStream, Reply, streamRoute } from './http/route.ts'
+import { failureAsData } from './http/stream-failure.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 /** Says that no real model answered. */
@@ -26,7 +27,8 @@ export const chatRoutes = [
       const chat: ChatRequest = { requestId, caller, surface: 'chat', request: body, signal, annotate }
       if (body.stream === true) {
         const { parts, sandbox } = await streamChat(deps, chat)
-        return new EventStream(chatEvents(parts, wantsUsageChunk(body)), sandbox ? { headers: SANDBOX_HEADER } : {})
+        const events = chatEvents(parts, wantsUsageChunk(body))
+        return new EventStream(events, failureAsData, sandbox ? { headers: SANDBOX_HEADER } : {})
       }
       const { reply, sandbox } = await completeChat(deps, chat)
       return new Reply(reply, { headers: sandbox ? SANDBOX_HEADER : {} })

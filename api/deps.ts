@@ -4,6 +4,7 @@ import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
 import type { RequestLimiter } from '../domain/limits/request-limiter.ts'
 import type { StreamLimiter } from '../domain/limits/stream-limiter.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
+import type { KeyWatch } from '../domain/tenancy/key-watch.ts'
 import type { TrialDeps } from '../domain/trials/trial.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { SecretBox } from '../infra/crypto/sealing.ts'
@@ -23,6 +24,7 @@ export interface ApiDeps extends ChatDeps {
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
   keyCache: KeyCache
+  keyWatch: KeyWatch
   requestLimits: RequestLimiter
   streamLimits: StreamLimiter
   appendEvents: AppendEvents

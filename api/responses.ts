@@ -16,6 +16,7 @@ import { replayResponse } from '../domain/responses/response-replay.ts'
 import { streamResponse } from '../domain/responses/response-stream.ts'
 import { SANDBOX_HEADER } from './chat.ts'
 import { EventStream, Reply, route, streamRoute } from './http/route.ts'
+import { failureAsTyped } from './http/stream-failure.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 const ResponseParams = Type.Object({ response_id: Type.String() })
@@ -41,11 +42,12 @@ export const responseRoutes = [
       if (body.background === true) {
         const response = await createBackgroundResponse(deps, call, header('idempotency-key'))
         if (body.stream !== true) return response
-        return new EventStream(await replayResponse(deps, caller, response.id, -1, signal), { resumable: true })
+        const events = await replayResponse(deps, caller, response.id, -1, signal)
+        return new EventStream(events, failureAsTyped, { resumable: true })
       }
       if (body.stream === true) {
         const { events, sandbox } = await streamResponse(deps, call)
-        return new EventStream(events, sandbox ? { headers: SANDBOX_HEADER } : {})
+        return new EventStream(events, failureAsTyped, sandbox ? { headers: SANDBOX_HEADER } : {})
       }
       const { response, sandbox } = await createResponse(deps, call)
       return new Reply(response, { headers: sandbox ? SANDBOX_HEADER : {} })
@@ -76,7 +78,8 @@ export const responseRoutes = [
     handle: async ({ caller, params, query, signal }, deps) => {
       if (query.stream !== true) return getResponse(deps, caller, params.response_id)
       const after = query.starting_after ?? -1
-      return new EventStream(await replayResponse(deps, caller, params.response_id, after, signal), { resumable: true })
+      const events = await replayResponse(deps, caller, params.response_id, after, signal)
+      return new EventStream(events, failureAsTyped, { resumable: true })
     },
   }),
   route({

@@ -17,6 +17,7 @@ import { createRequestLimiter } from '../domain/limits/request-limiter.ts'
 import { createStreamLimiter } from '../domain/limits/stream-limiter.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
+import { createKeyWatch } from '../domain/tenancy/key-watch.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
 import { createKeyedHash } from '../infra/crypto/keyed-hash.ts'
@@ -101,6 +102,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     sharedTransaction: createSharedTransaction(db),
     objects: openObjectStore(config, requireSigningKey(config)),
     keyCache: createKeyCache(listener),
+    keyWatch: createKeyWatch({ db, listener, log }),
     requestLimits: createRequestLimiter({ db, log }),
     streamLimits: createStreamLimiter({ db, log, leaseMs: config.streamLeaseMs }),
     credentialUse: createCredentialUse({ db, log }),
@@ -135,7 +137,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       // Connections are closed; what they had under way is still to be recorded.
       await Promise.allSettled(underWay)
       metricsServer?.close()
-      await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop()])
+      await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop(), deps.keyWatch.stop()])
       await upstreams.close()
       await outbound.close()
       await listener.close()

@@ -4,6 +4,7 @@ import { AgentTurnCreateRequest, AgentTurnResponse, TurnEventsQuery } from '../d
 import { cancelTurn, createTurn, getTurn } from '../domain/turns/turn.service.ts'
 import { readTurnEvents } from '../domain/turns/turn-events.ts'
 import { EventStream, route, streamRoute } from './http/route.ts'
+import { failureAsEvent } from './http/stream-failure.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 const EVENT_STREAM = 'text/event-stream'
@@ -26,7 +27,7 @@ export const turnRoutes = [
     handle: async ({ caller, body, header, signal }, deps) => {
       const turn = await createTurn(deps, caller, body, header('idempotency-key'))
       if (!wantsEvents(header('accept'))) return turn
-      return new EventStream(await readTurnEvents(deps, caller, turn.request_id, 0, signal), {
+      return new EventStream(await readTurnEvents(deps, caller, turn.request_id, 0, signal), failureAsEvent, {
         headers: { location: turn.detail_url ?? '' },
         resumable: true,
       })
@@ -70,7 +71,8 @@ export const turnRoutes = [
     streams: () => true,
     handle: async ({ caller, params, query, header, signal }, deps) => {
       const after = query.after_event_seq ?? lastEventId(header('last-event-id'))
-      return new EventStream(await readTurnEvents(deps, caller, params.request_id, after, signal), { resumable: true })
+      const events = await readTurnEvents(deps, caller, params.request_id, after, signal)
+      return new EventStream(events, failureAsEvent, { resumable: true })
     },
   }),
 ]

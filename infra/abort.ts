@@ -40,3 +40,19 @@ export function linkedAbort(parent: AbortSignal, withinMs?: number): LinkedAbort
     release,
   }
 }
+
+/** A signal that aborts with its parent where that has such a reason; until it is released. */
+export function abortWhere(
+  parent: AbortSignal,
+  passes: (reason: unknown) => boolean,
+): Pick<LinkedAbort, 'signal' | 'release'> {
+  const controller = new AbortController()
+  const release = () => parent.removeEventListener('abort', onParent)
+  const onParent = () => {
+    release()
+    if (passes(parent.reason)) controller.abort(parent.reason)
+  }
+  if (parent.aborted) onParent()
+  else parent.addEventListener('abort', onParent)
+  return { signal: controller.signal, release }
+}

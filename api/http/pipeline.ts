@@ -8,6 +8,7 @@ import { apiKeyOf } from './api-key.ts'
 import { readJsonBody } from './body.ts'
 import { isFault } from './errors.ts'
 import { connectionSignal } from './connection.ts'
+import { keyEndOf, watchKey } from './key-end.ts'
 import { enterStream, limitRequests } from './limits.ts'
 import { sendError, sendReply } from './reply.ts'
 import type { AnyRoute, Auth, RouteRequest } from './route.ts'
@@ -29,16 +30,18 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
       const body = route.body === undefined ? undefined : await readBody(route, route.body, ctx)
       const request = requestOf(route, ctx, passage, { caller, body, gone })
       const leave = await enterStream(route, deps, passage.key, request)
+      const unwatch = watchKey(route, deps, ctx, passage, request)
       try {
         const result = await route.handle(request, deps)
-        await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log })
+        await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log, gone })
       } finally {
+        unwatch?.()
         leave?.()
       }
     } catch (error) {
       if (isFault(error) && !gone.aborted)
         deps.log.error({ requestId: passage.requestId, err: error }, 'request failed')
-      sendError(ctx, error, passage)
+      sendError(ctx, keyEndOf(gone) ?? error, passage)
     }
     writeAccessLine(deps, ctx, passage, route.path, gone)
   }

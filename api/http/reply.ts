@@ -2,14 +2,18 @@ import { once } from 'node:events'
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 import { finished, pipeline } from 'node:stream/promises'
 import type { Context } from 'koa'
+import { linkedAbort } from '../../infra/abort.ts'
 import type { Log } from '../../infra/log.ts'
-import { errorReply } from './errors.ts'
+import { errorReply, isFault } from './errors.ts'
+import { keyEndOf } from './key-end.ts'
 import { hasUnreadBody, linger } from './linger.ts'
 import type { Passage } from './passage.ts'
 import { EventStream, Reply, type AnyRoute, type BinaryReply, type StreamEvent } from './route.ts'
 
 /** Proxies cut idle connections; a comment every so often keeps them (WHATWG HTML section 9.2.7). */
 const KEEP_ALIVE_MS = 15_000
+/** How long the reader of a stream that failed has to take what tells of it. */
+const LAST_EVENT_WITHIN_MS = 5_000
 /** The fields of a comment and of the time until the reader should be back (WHATWG HTML section 9.2.6). */
 const READ_ON = 'retry: 1000\n: nothing was read for too long; read on after the last event that came\n\n'
 
@@ -23,7 +27,9 @@ export interface SendOptions {
   passage: Passage
   /** A client that reads nothing for so long is given up: it holds an upstream's reply or a file open. */
   stallMs: number
-  log: Pick<Log, 'info'>
+  log: Pick<Log, 'info' | 'error'>
+  /** The connection's. */
+  gone: AbortSignal
 }
 
 /** Sends what a handler gave. Resolves when the reply is on its way whole or its client is gone. */
@@ -80,7 +86,7 @@ function sendHead(ctx: Context, passage: Passage, { status, headers }: Head): Se
   return res.writeHead(status, STATUS_CODES[status] ?? '', { ...passage.headers, ...headers, ...close })
 }
 
-async function sendBinary(ctx: Context, reply: BinaryReply, { passage, stallMs }: SendOptions): Promise<void> {
+async function sendBinary(ctx: Context, reply: BinaryReply, { passage, stallMs, gone }: SendOptions): Promise<void> {
   // A source that fails before its first byte is answered as any failure is.
   if (ctx.method !== 'HEAD') await Promise.race([once(reply.body, 'readable'), once(reply.body, 'close')])
   const headers = { 'content-type': reply.contentType, ...reply.headers }
@@ -92,29 +98,53 @@ async function sendBinary(ctx: Context, reply: BinaryReply, { passage, stallMs }
   }
   res.socket?.setTimeout(stallMs)
   // A source that fails midway breaks the transfer off, and so does a client that leaves.
-  await pipeline(reply.body, res).catch(() => res.destroy())
+  await pipeline(reply.body, res, { signal: gone }).catch(() => res.destroy())
 }
 
 async function sendEvents(ctx: Context, stream: EventStream, options: SendOptions): Promise<void> {
-  const { passage, stallMs, log } = options
+  const { passage, gone } = options
   const { res } = ctx
   sendHead(ctx, passage, { status: 200, headers: { ...EVENT_STREAM_HEADERS, ...stream.headers } })
   // They leave with the first event where that is there by then.
   const opening = setImmediate(() => res.flushHeaders())
-  const keepAlive = setInterval(() => void (res.writableNeedDrain || res.write(': keep-alive\n\n')), KEEP_ALIVE_MS)
+  const keepAlive = setInterval(() => {
+    if (!res.writableEnded && !res.writableNeedDrain) res.write(': keep-alive\n\n')
+  }, KEEP_ALIVE_MS)
+  let last: StreamEvent | undefined
   try {
-    for await (const events of stream.events) await writeEvents(res, [events].flat().map(textOf).join(''), stallMs)
+    for await (const events of stream.events) {
+      const together = [events].flat()
+      await writeEvents(res, together.map(textOf).join(''), options)
+      last = together.at(-1) ?? last
+    }
+    gone.throwIfAborted()
     res.end()
     await finished(res).catch(() => undefined)
   } catch (error) {
-    if (!(error instanceof ReaderStalled)) throw error
-    log.info({ requestId: passage.requestId }, 'a reader takes nothing')
-    if (stream.resumable) await dismiss(res, stallMs)
-    else res.destroy()
+    await endBroken(res, stream, error, last, options)
   } finally {
     clearImmediate(opening)
     clearInterval(keepAlive)
   }
+}
+
+/** Ends a stream that did not come to its end. Errors: the same, where its client has left. */
+async function endBroken(
+  res: ServerResponse,
+  stream: EventStream,
+  error: unknown,
+  last: StreamEvent | undefined,
+  { passage: { requestId }, gone, stallMs, log }: SendOptions,
+): Promise<void> {
+  const keyEnd = keyEndOf(gone)
+  if (gone.aborted && keyEnd === undefined) throw error
+  if (keyEnd === undefined && error instanceof ReaderStalled) {
+    log.info({ requestId }, 'a reader takes nothing')
+    return stream.resumable ? dismiss(res, READ_ON, stallMs) : void res.destroy()
+  }
+  if (keyEnd === undefined && isFault(error)) log.error({ requestId, err: error }, 'a stream broke off')
+  const failure = stream.failure(errorReply(keyEnd ?? error, requestId).body, last)
+  await dismiss(res, textOf(failure), Math.min(stallMs, LAST_EVENT_WITHIN_MS))
 }
 
 function textOf(event: StreamEvent): string {
@@ -128,25 +158,23 @@ class ReaderStalled extends Error {
 }
 
 /** Waits for a slow reader, so that little is held for it. Leaving the loop ends the source. Errors: ReaderStalled. */
-async function writeEvents(res: ServerResponse, text: string, stallMs: number): Promise<void> {
+async function writeEvents(res: ServerResponse, text: string, { gone, stallMs }: SendOptions): Promise<void> {
+  if (gone.aborted) throw gone.reason
   if (res.destroyed || res.closed) throw new Error('the client went away')
   if (text === '' || res.write(text)) return
-  const over = new AbortController()
-  const gone = () => over.abort(new Error('the client went away'))
-  const stalled = setTimeout(() => over.abort(new ReaderStalled('the reader takes nothing')), stallMs)
-  res.once('close', gone)
+  const over = linkedAbort(gone, stallMs)
   try {
     await once(res, 'drain', { signal: over.signal })
   } catch (error) {
-    throw over.signal.aborted ? over.signal.reason : error
+    if (over.isLate) throw new ReaderStalled('the reader takes nothing')
+    throw gone.aborted ? gone.reason : error
   } finally {
-    clearTimeout(stalled)
-    res.off('close', gone)
+    over.release()
   }
 }
 
 /** What was written before goes out first, where the reader takes it in time. */
-async function dismiss(res: ServerResponse, stallMs: number): Promise<void> {
-  res.end(READ_ON)
-  await finished(res, { signal: AbortSignal.timeout(stallMs) }).catch(() => res.destroy())
+async function dismiss(res: ServerResponse, text: string, withinMs: number): Promise<void> {
+  res.end(text)
+  await finished(res, { signal: AbortSignal.timeout(withinMs) }).catch(() => res.destroy())
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Static, TObject, TSchema } from 'typebox'
+import type { ErrorBody } from '../../domain/errors.schema.ts'
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 
@@ -57,17 +58,23 @@ export interface NamedEvent {
 /** An event, or its data alone. */
 export type StreamEvent = string | NamedEvent
 
+/** The last event of a stream that fails, in its operation's own form; `last` is the one before. */
+export type TellFailure = (failure: ErrorBody, last: StreamEvent | undefined) => StreamEvent
+
 /** Server-sent events (WHATWG HTML section 9.2); those that are given together leave together. */
 export class EventStream {
   readonly events: AsyncIterable<StreamEvent | readonly StreamEvent[]>
   readonly headers: Record<string, string>
   /** Whether what was missed can be read later: a reader who takes nothing is then told so, and not cut off. */
   readonly resumable: boolean
+  readonly failure: TellFailure
   constructor(
     events: AsyncIterable<StreamEvent | readonly StreamEvent[]>,
+    failure: TellFailure,
     { headers = {}, resumable = false }: { headers?: Record<string, string>; resumable?: boolean } = {},
   ) {
     this.events = events
+    this.failure = failure
     this.headers = headers
     this.resumable = resumable
   }

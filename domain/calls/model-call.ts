@@ -140,12 +140,12 @@ export class ModelCall {
     return this.metadata(usdNumber(costNanos))
   }
 
-  /** Ends it as failed, or as canceled where the client went away; what was produced is billed. */
+  /** Ends it as failed, or as canceled where it was aborted; what was produced is billed. */
   async fail(error: unknown, produced: () => CallResult = () => NOTHING_USED): Promise<void> {
     if (this.ended) return
     const aborted = error instanceof UpstreamFailure && error.kind === 'aborted'
     try {
-      await this.end(aborted ? 'canceled' : 'failed', aborted ? 'client_closed' : codeOf(error), produced())
+      await this.end(aborted ? 'canceled' : 'failed', aborted ? abortCode(error) : codeOf(error), produced())
     } catch (recordError) {
       this.deps.log.error({ requestId: this.start.requestId, err: recordError }, 'a failed call could not be recorded')
     }
@@ -241,6 +241,10 @@ export class ModelCall {
     return Math.round(performance.now() - this.startedAtMs)
   }
 }
+
+/** Where we ended it ourselves, why: its key has ended. Else its client went away. */
+const abortCode = ({ cause }: UpstreamFailure): string =>
+  cause instanceof DomainError ? (cause.type ?? cause.code) : 'client_closed'
 
 function codeOf(error: unknown): string {
   if (error instanceof DomainError) return error.type ?? error.code

@@ -1,9 +1,11 @@
 import type { Database } from '../../infra/postgres/database.ts'
+import { abortWhere } from '../../infra/abort.ts'
 import { admitCall, callFromCache, type CallDeps, type CallFacts, type CallStart } from '../calls/model-call.ts'
 import type { CallSurface } from '../calls/call.rules.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { callPolicyOf, type CallPolicy } from '../routing/call-policy.rules.ts'
+import { DomainError } from '../errors.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
@@ -89,15 +91,18 @@ export async function streamChat(
     return { parts: chatParts(cachedCall(deps, plan), eventsOfReply(cached)), sandbox: cached.sandbox }
   }
   const { call, routed } = await admit(deps, chat, plan)
+  const kept = outlivesClient(plan.request) ? abortWhere(chat.signal, isOurs) : undefined
   try {
-    const { events, route, fallbackCount, headers } = await callForEvents(deps, routed)
+    const asked = kept === undefined ? routed : { ...routed, signal: kept.signal }
+    const { events, route, fallbackCount, headers } = await callForEvents(deps, asked)
     call.call.answeredBy(route, fallbackCount)
     const sandbox = isSandboxReply(headers)
-    const parts = deliveredParts(plan.request, chatParts(call, events))
+    const parts = deliveredParts(plan.request, chatParts(call, events), kept?.release)
     if (!usesCache(plan.request)) return { parts, sandbox }
     const keep = (reply: Omit<CachedReply, 'sandbox'>) => keepReply(deps, owner, plan.request, { ...reply, sandbox })
     return { parts: keepingReply(parts, keep), sandbox }
   } catch (error) {
+    kept?.release()
     await call.fail(error)
     throw error
   }
@@ -120,8 +125,9 @@ const cachedCall = (deps: ChatDeps, { request, start }: ChatPlan): ChatCall =>
 function deliveredParts(
   request: ChatCompletionRequest,
   parts: AsyncGenerator<ChatPart[], void>,
+  atEnd?: () => void,
 ): AsyncIterable<ChatPart[]> {
-  const kept = outlivesClient(request) ? toTheEnd(parts) : parts
+  const kept = outlivesClient(request) ? toTheEnd(parts, atEnd) : parts
   return request.metadata?.early_answer_policy === 'stream_first_sentence' ? firstSentenceWhole(kept) : kept
 }
 
@@ -184,5 +190,8 @@ async function admit(
 /** A call that should outlive its client is not aborted with it. */
 const signalOf = ({ request, signal }: ChatRequest): AbortSignal =>
   outlivesClient(request) ? new AbortController().signal : signal
+
+/** A key that has ended ends the stream, whatever the request wants of a client that leaves. */
+const isOurs = (reason: unknown): boolean => reason instanceof DomainError
 
 const outlivesClient = (request: ChatCompletionRequest): boolean => request.metadata?.client_disconnect_cancel === false

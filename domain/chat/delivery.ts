@@ -6,12 +6,19 @@ const SENTENCE_END = /[.!?…]\s|[。！？\n]/
 const LONGEST_HELD_CHARACTERS = 400
 
 /** Goes on to the end when its reader leaves: the call completes, and is billed, as if it had been read. */
-export async function* toTheEnd<Part>(parts: AsyncGenerator<Part, void>): AsyncGenerator<Part, void> {
-  let next = await parts.next()
+export async function* toTheEnd<Part>(
+  parts: AsyncGenerator<Part, void>,
+  atEnd?: () => void,
+): AsyncGenerator<Part, void> {
   try {
-    for (; next.done !== true; next = await parts.next()) yield next.value
+    let next = await parts.next()
+    try {
+      for (; next.done !== true; next = await parts.next()) yield next.value
+    } finally {
+      while (next.done !== true) next = await parts.next()
+    }
   } finally {
-    while (next.done !== true) next = await parts.next()
+    atEnd?.()
   }
 }
 

@@ -86,7 +86,10 @@ async function requireProjectOfUser(deps: { db: Queryable }, request: CreateKeyR
 
 export const listApiKeys = (deps: Deps, userId?: string): Promise<KeyRow[]> => selectKeys(deps.db, userId)
 
-/** Refused in every process from the commit on. Jobs that the key started go on. */
+/**
+ * Refused in every process from the commit on; its streams and downloads end (key-watch.ts). Jobs that it started, and
+ * replies that come whole, go on: they are its account's, which may have lost this key alone.
+ */
 export async function revokeApiKey(deps: Deps, keyId: string): Promise<KeyRow> {
   return inTransaction(deps.db, tx => revokeKeyIn(tx, keyId))
 }

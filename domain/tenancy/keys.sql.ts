@@ -1,5 +1,6 @@
 import type { ContentPolicy } from '../capture/capture.rules.ts'
 import { queryFirst, type Queryable } from '../../infra/postgres/database.ts'
+import type { KeyState } from './tenancy.rules.ts'
 
 /** Payload: the key's id, or empty where more than one key changed. */
 export const KEY_CHANGES = 'ipop_api_keys'
@@ -80,6 +81,16 @@ export async function selectKeyByHash(db: Queryable, sha256: Buffer): Promise<Au
      WHERE k.sha256 = $1::bytea`,
     [sha256],
   )
+}
+
+/** Whether these keys are good still, read from the database itself. */
+export async function selectKeyStates(db: Queryable, ids: readonly string[]): Promise<(KeyState & { id: string })[]> {
+  const { rows } = await db.query<KeyState & { id: string }>(
+    `SELECT k.id, k.revoked_at AS "revokedAt", k.expires_at AS "expiresAt", u.disabled_at AS "userDisabledAt"
+     FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = ANY($1::text[])`,
+    [ids],
+  )
+  return rows
 }
 
 export async function selectKeys(db: Queryable, userId: string | undefined): Promise<KeyRow[]> {

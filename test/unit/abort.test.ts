@@ -1,6 +1,6 @@
 import { getEventListeners, once } from 'node:events'
 import { describe, expect, test } from '@jest/globals'
-import { linkedAbort } from '../../infra/abort.ts'
+import { abortWhere, linkedAbort } from '../../infra/abort.ts'
 
 const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
 
@@ -43,5 +43,29 @@ describe('a linked signal', () => {
     expect(listenersOf(parent.signal)).toBe(0)
     parent.abort()
     expect(link.signal.aborted).toBe(false)
+  })
+})
+
+describe('a signal that aborts for some reasons alone', () => {
+  const isRange = (reason: unknown) => reason instanceof RangeError
+
+  test('aborts with its parent for such a reason', () => {
+    const parent = new AbortController()
+    const { signal } = abortWhere(parent.signal, isRange)
+    expect([signal.aborted, listenersOf(parent.signal)]).toEqual([false, 1])
+    parent.abort(new RangeError('ours'))
+    expect([signal.aborted, listenersOf(parent.signal)]).toEqual([true, 0])
+  })
+
+  test('goes on for another, and where it is released', () => {
+    const parent = new AbortController()
+    const { signal } = abortWhere(parent.signal, isRange)
+    abortWhere(parent.signal, isRange).release()
+    parent.abort(new Error('left'))
+    expect([signal.aborted, listenersOf(parent.signal)]).toEqual([false, 0])
+  })
+
+  test('has aborted where its parent had', () => {
+    expect(abortWhere(AbortSignal.abort(new RangeError('ours')), isRange).signal.aborted).toBe(true)
   })
 })
