@@ -12,9 +12,11 @@ import { createLogReaders } from '../domain/event-log/event-log.reader.ts'
 import { LOG_APPENDS } from '../domain/event-log/event-log.sql.ts'
 import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 import { createBalances } from '../domain/ledger/balances.ts'
+import { LEASE_RECALLS } from '../domain/ledger/lease.sql.ts'
 import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
 import { createRequestLimiter } from '../domain/limits/request-limiter.ts'
 import { createStreamLimiter } from '../domain/limits/stream-limiter.ts'
+import { beginProcessLife } from '../domain/processes/process-life.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
 import { createKeyWatch } from '../domain/tenancy/key-watch.ts'
@@ -77,7 +79,7 @@ const FEATURES = [
 const OPERATIONS = [...FEATURES, ...capabilityRoutes(FEATURES)]
 const routes = [...OPERATIONS, ...systemRoutes(OPERATIONS)]
 
-const CHANNELS = [KEY_CHANGES, ACCOUNT_CHANGES, CREDENTIAL_CHANGES, LOG_APPENDS]
+const CHANNELS = [KEY_CHANGES, ACCOUNT_CHANGES, LEASE_RECALLS, CREDENTIAL_CHANGES, LOG_APPENDS]
 
 export interface RunningApi {
   port: number
@@ -92,7 +94,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const db = openDatabase({ url: databaseUrl, poolSize: config.database.poolSize, applicationName: 'ipop-api' })
   const listener = await openListener(databaseUrl, CHANNELS, log)
   const metrics = createMetrics('api')
-  const balances = createBalances({ db, listener })
+  const life = await beginProcessLife({ db, log, lostAfterMs: config.processLostMs })
+  const balances = createBalances({ db, listener, life, log })
   const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
   const outbound = createOutbound(config.outbound)
   const upstreams = createUpstreamClient(config.upstreams, outbound)
@@ -112,7 +115,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     appendEvents: createEventAppends(db),
     logReaders: createLogReaders({ db, listener }),
     balances,
-    recordCall: createCallRecorder({ db, balances, metrics }),
+    recordCall: createCallRecorder({ db, metrics }),
     catalog: loadCatalog(config),
     upstreams,
     ...newRouteExperience(),
@@ -137,7 +140,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       // Connections are closed; what they had under way is still to be recorded.
       await Promise.allSettled(underWay)
       metricsServer?.close()
-      await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop(), deps.keyWatch.stop()])
+      await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop(), deps.keyWatch.stop(), balances.stop()])
+      await life.stop()
       await upstreams.close()
       await outbound.close()
       await listener.close()

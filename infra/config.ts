@@ -52,6 +52,7 @@ const Environment = Type.Object({
   VSCODE_TRIAL_UPGRADE_URL: Type.Optional(Url),
   UPSTREAM_REPLY_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 900 }),
   UPSTREAM_IDLE_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
+  PROCESS_LOST_SECONDS: Type.Integer({ minimum: 3, maximum: 3600, default: 30 }),
   STREAM_LEASE_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
   STREAM_STALL_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
 })
@@ -104,6 +105,8 @@ export interface Config {
     replyTimeoutMs: number
     idleTimeoutMs: number
   }
+  /** After how long of silence an API process is declared lost, and what it held is given to others. */
+  processLostMs: number
   /** After how long the open streams of a process that died stop counting against their keys. */
   streamLeaseMs: number
   /** After how long a client that reads nothing of a stream is given up. */
@@ -154,6 +157,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       replyTimeoutMs: e.UPSTREAM_REPLY_TIMEOUT_SECONDS * 1000,
       idleTimeoutMs: e.UPSTREAM_IDLE_TIMEOUT_SECONDS * 1000,
     },
+    processLostMs: e.PROCESS_LOST_SECONDS * 1000,
     streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,
     streamStallMs: e.STREAM_STALL_SECONDS * 1000,
     catalogFile: e.CATALOG_FILE,

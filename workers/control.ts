@@ -11,6 +11,7 @@ import { endLostBatch } from '../domain/batches/batch-end.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
 import { startReconciler } from '../domain/jobs/reconciler.ts'
 import { startRelay } from '../domain/jobs/relay.ts'
+import { startLostProcesses } from '../domain/calls/lost-processes.ts'
 import { sweepFiles } from '../domain/files/file.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
@@ -54,6 +55,7 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
         video: (run, loss) => endLostVideo(deps, run, loss),
       },
     }),
+    startLostProcesses({ ...deps, lostAfterMs: config.processLostMs }),
     startMaintenance({
       ...deps,
       sweeps: [

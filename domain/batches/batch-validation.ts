@@ -7,6 +7,7 @@ import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import { placeHold } from '../ledger/ledger.service.ts'
+import { recallLeases } from '../ledger/leases.ts'
 import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { chunkCountOf, isTerminal, MOST_INPUT_BYTES, MOST_ROWS, ROWS_PER_CHUNK } from './batch.rules.ts'
 import { selectBatchOfJob, setInProgress, type BatchRow } from './batch.sql.ts'
@@ -144,17 +145,23 @@ function refusalOf({ total, unreadable }: Census): string | undefined {
 
 async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Census): Promise<BatchPlan> {
   const owner = { userId: batch.user_id, projectId: batch.project_id }
-  const hold = await inTransaction(deps.db, async tx => {
-    const placed = await placeHold(tx, batch.id, owner, census.expectedNanos)
-    if (!placed.placed) return placed
-    await insertChunks(tx, batch.id, census.total, ROWS_PER_CHUNK)
-    await setInProgress(tx, batch.id, {
-      total: census.total,
-      failed: census.failed,
-      reservedNanos: census.expectedNanos,
+  const place = () =>
+    inTransaction(deps.db, async tx => {
+      const placed = await placeHold(tx, batch.id, owner, census.expectedNanos)
+      if (!placed.placed) return placed
+      await insertChunks(tx, batch.id, census.total, ROWS_PER_CHUNK)
+      await setInProgress(tx, batch.id, {
+        total: census.total,
+        failed: census.failed,
+        reservedNanos: census.expectedNanos,
+      })
+      return placed
     })
-    return placed
-  })
+  let hold = await place()
+  if (!hold.placed && hold.leasedNanos > 0n) {
+    await recallLeases(deps.db, owner.userId)
+    hold = await place()
+  }
   if (!hold.placed) {
     const amounts = `${usdText(census.expectedNanos)} USD are expected to be needed and ${usdText(hold.availableNanos)} USD are free`
     return failBatch(deps, job, batch, `payment_required: ${amounts}. Add credit, or ask for fewer output tokens.`)

@@ -1,7 +1,7 @@
 import type { Metrics } from '../../infra/metrics.ts'
 import { keepContents } from '../capture/content.service.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
-import type { Balances, Reservation } from '../ledger/balances.ts'
+import type { Reservation } from '../ledger/balances.ts'
 import { lockAccounts } from '../ledger/ledger.service.ts'
 import type { CallRecord } from './call.rules.ts'
 import { insertCalls, type RecordedCalls } from './call.sql.ts'
@@ -12,18 +12,16 @@ interface Finished {
   reservation: Reservation
 }
 
-/** Makes a finished call durable: recorded and charged, once. The caller's reply waits for it. What it reserved is given back with that. */
+/** Makes a finished call durable: recorded and charged, once. The caller's reply waits for it. What it reserved is settled with that. */
 export type RecordCall = (call: CallRecord, reservation: Reservation) => Promise<void>
 
-export function createCallRecorder(deps: { db: Database; balances: Balances; metrics: Metrics }): RecordCall {
+export function createCallRecorder(deps: { db: Database; metrics: Metrics }): RecordCall {
   const commit = createGroupCommit<Finished, void>(async group => {
-    const { accounts } = await recordDirectCalls(
+    await recordDirectCalls(
       deps.db,
       group.map(({ call }) => call),
     )
-    // In one tick, so that nobody sees the new balance with the old reservations.
-    deps.balances.refresh(accounts)
-    group.forEach(({ reservation }) => reservation.release())
+    group.forEach(({ call, reservation }) => reservation.settle(call.costNanos))
     deps.metrics.commitSize.observe(group.length)
     return group.map(() => undefined)
   })

@@ -4,7 +4,7 @@ import type { Nanos } from '../ledger/money.rules.ts'
 import type { CallRecord } from './call.rules.ts'
 
 export interface RecordedCalls {
-  accounts: AccountRow[]
+  accounts: ChargedAccount[]
   /** What is left of each hold that paid for a call. */
   holds: Map<string, Nanos>
 }
@@ -24,6 +24,8 @@ export async function insertCalls(db: Queryable, calls: readonly CallRecord[]): 
   }
 }
 
+export type ChargedAccount = Pick<AccountRow, 'user_id' | 'balance_nanos' | 'held_nanos'>
+
 interface ChangedRow {
   kind: 'account' | 'hold'
   id: string
@@ -31,7 +33,7 @@ interface ChangedRow {
   second_nanos: Nanos
 }
 
-const accountOf = (row: ChangedRow): AccountRow => ({
+const accountOf = (row: ChangedRow): ChargedAccount => ({
   user_id: row.id,
   balance_nanos: row.first_nanos,
   held_nanos: row.second_nanos,

@@ -87,7 +87,7 @@ export const callFromCache = (deps: CallDeps, start: CallStart): ModelCall => {
   return call
 }
 
-const NO_RESERVATION: Reservation = { release: () => undefined }
+const NO_RESERVATION: Reservation = { settle: () => undefined }
 
 /**
  * One model call from admission to its record, on any surface. Ending it records and bills it; a second end changes
@@ -131,7 +131,7 @@ export class ModelCall {
   /** Gives back what it reserved, where it ends before an upstream was asked: nothing is recorded. */
   release(): void {
     this.ended = true
-    this.reservation.release()
+    this.reservation.settle(0n)
   }
 
   /** Ends it as completed, durably. Errors: whatever kept it from being recorded. */
@@ -165,7 +165,8 @@ export class ModelCall {
     try {
       await this.deps.recordCall(this.record(status, errorCode, costNanos, result), this.reservation)
     } finally {
-      this.reservation.release()
+      // One whose recording failed may have been charged all the same.
+      this.reservation.settle(costNanos)
     }
     return costNanos
   }

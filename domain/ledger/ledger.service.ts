@@ -3,6 +3,7 @@ import { SqlState, sqlStateOf } from '../../infra/postgres/sqlstate.ts'
 import { badRequest, notFound } from '../errors.ts'
 import { newId, uuidOf } from '../ids.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
+import { HoldNotCovered } from './leases.ts'
 import {
   closeHold,
   insertAccount,
@@ -27,7 +28,7 @@ export const openAccount = (tx: Transaction, userId: string): Promise<void> => i
 export type { AccountRow } from './ledger.sql.ts'
 export { lockAccounts } from './ledger.sql.ts'
 
-/** What the account can still spend: its balance without what is held for jobs. */
+/** What the account can still spend: its balance without what is held for jobs. Processes may have leased some of it. */
 export const availableNanos = (account: Pick<AccountRow, 'balance_nanos' | 'held_nanos'>): Nanos =>
   account.balance_nanos - account.held_nanos
 
@@ -61,7 +62,8 @@ export async function postCredit(
 export const listEntries = (deps: Deps, userId: string, limit: number): Promise<EntryRow[]> =>
   selectEntries(deps.db, userId, limit)
 
-export type HoldOutcome = { placed: true } | { placed: false; availableNanos: Nanos }
+/** Of what is available, `leasedNanos` could be recalled in part. */
+export type HoldOutcome = { placed: true } | { placed: false; availableNanos: Nanos; leasedNanos: Nanos }
 
 /** What is left of a job's hold; nothing where it has none. */
 export const heldFor = async (db: Queryable, resourceId: string): Promise<Nanos> =>
@@ -81,12 +83,13 @@ export async function placeHold(
   const [account] = await lockAccounts(tx, [owner.userId])
   if (account === undefined) throw notFound('user', 'user')
   if ((await selectHold(tx, resourceId)) !== undefined) return { placed: true }
-  return { placed: false, availableNanos: availableNanos(account) }
+  return { placed: false, availableNanos: availableNanos(account), leasedNanos: account.leased_nanos }
 }
 
 /**
- * The same for a job that does not begin without: made for `atCommit`, since it locks the account. Errors: that of
- * `refusal` where the account has only so much free, after which the transaction can only be rolled back.
+ * The same for a job that does not begin without: made for `atCommit`, since it locks the account, and for the work of
+ * `withHold`. Errors: HoldNotCovered, with the `refusal` of what is free, after which the transaction can only be
+ * rolled back.
  */
 export async function requireHold(
   tx: Transaction,
@@ -99,7 +102,8 @@ export async function requireHold(
     await insertHoldOrFail(tx, resourceId, owner, amountNanos)
   } catch (error) {
     if (sqlStateOf(error) !== SqlState.holdNotCovered) throw error
-    throw refusal(BigInt((error as { detail?: string }).detail ?? 0))
+    const [free = '0', leased = '0'] = (error as { detail?: string }).detail?.split(' ') ?? []
+    throw new HoldNotCovered(refusal(BigInt(free)), BigInt(leased))
   }
 }
 

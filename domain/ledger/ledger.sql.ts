@@ -16,6 +16,7 @@ export interface AccountRow {
   user_id: string
   balance_nanos: Nanos
   held_nanos: Nanos
+  leased_nanos: Nanos
 }
 
 export interface HoldRow {
@@ -83,7 +84,7 @@ export async function insertHold(tx: Transaction, resourceId: string, owner: Own
   return (await tx.query(INSERT_HOLD, holdValues(resourceId, owner, amount))).rowCount === 1
 }
 
-/** The same, but fails with `holdNotCovered`, whose detail is what the account has free, where that is too little. */
+/** The same, but fails with `holdNotCovered` where it is too little: the detail is what is free, and what is leased. */
 export async function insertHoldOrFail(tx: Transaction, resourceId: string, owner: Owner, amount: Nanos) {
   await tx.query(INSERT_HOLD_OR_FAIL, holdValues(resourceId, owner, amount))
 }
@@ -100,7 +101,7 @@ const holdValues = (resourceId: string, owner: Owner, amount: Nanos) => [
 const MOVE_TO_HOLD = `
 WITH moved AS (
   UPDATE accounts SET held_nanos = held_nanos + $5::bigint
-  WHERE user_id = $3::text AND balance_nanos - held_nanos >= $5::bigint
+  WHERE user_id = $3::text AND balance_nanos - held_nanos - leased_nanos >= $5::bigint
     AND NOT EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
   RETURNING user_id
 ), hold AS (
@@ -122,7 +123,9 @@ const INSERT_HOLD_OR_FAIL: PreparedStatement = {
 SELECT CASE
   WHEN EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
   THEN pg_notify($6::text, $3::text)::text
-  ELSE refuse_hold((SELECT balance_nanos - held_nanos FROM accounts WHERE user_id = $3::text))
+  ELSE refuse_hold(
+    (SELECT balance_nanos - held_nanos - leased_nanos FROM accounts WHERE user_id = $3::text),
+    (SELECT leased_nanos FROM accounts WHERE user_id = $3::text))
 END`,
 }
 

@@ -75,6 +75,17 @@ const heldByHolds: Comparison = {
     WHERE coalesce(h.remaining, 0) IS DISTINCT FROM a.held_nanos`,
 }
 
+const leases: Comparison = {
+  name: 'leases',
+  subject: 'leased amounts of accounts are the sums of the leases of processes',
+  population: 'accounts',
+  differences: `
+    SELECT user_id, 'leased_nanos', coalesce(l.leased, 0), a.leased_nanos
+    FROM accounts a
+    FULL JOIN (SELECT user_id, sum(nanos)::bigint AS leased FROM account_leases GROUP BY user_id) l USING (user_id)
+    WHERE coalesce(l.leased, 0) IS DISTINCT FROM a.leased_nanos`,
+}
+
 /** An open hold's rest is its amount less what charges drew; a released one has none, and its release gave the rest back. */
 const holds: Comparison = {
   name: 'holds',
@@ -196,6 +207,7 @@ const batchCalls: Comparison = {
 export const COMPARISONS: readonly Comparison[] = [
   balances,
   heldByHolds,
+  leases,
   holds,
   holdsOfJobs,
   charges,

@@ -7,6 +7,7 @@ import type { LogReaders } from '../event-log/event-log.reader.ts'
 import { findLog, readLog } from '../event-log/event-log.service.ts'
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { uuidOf } from '../ids.ts'
+import { withHold } from '../ledger/leases.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import type { TurnEnd } from '../turns/turn-end.ts'
 import { isTerminal } from '../turns/turn.rules.ts'
@@ -48,14 +49,16 @@ export async function createBackgroundResponse(
   const { state, input, chat } = await prepareResponse(deps, call)
   const admitted = await admitTurn(deps, caller, chat.request as AgentTurnCreateRequest).catch(renamed)
   const queued: ResponseState = { ...state, status: 'queued', background: true }
-  return deps.sharedTransaction(caller.owner.userId, async tx => {
+  const start = async (tx: Transaction) => {
     const claim = { owner: caller.owner, operation: 'responses.create', key: idempotencyKey, request }
     const earlier = await claimIdempotencyKey(tx, claim, queued.id)
     if (earlier !== undefined) return responseView(stateOf(await requireResponse({ db: tx }, caller, earlier)))
     await startTurn(tx, caller, turnIdOf(queued.id), admitted, 'responses')
     await insertResponse(tx, caller, queued, input)
     return responseView(queued)
-  })
+  }
+  const { userId } = caller.owner
+  return withHold(deps.db, userId, () => deps.sharedTransaction(userId, start))
 }
 
 /** Ends the response of a turn with the turn. Nothing where the response was deleted. */

@@ -13,6 +13,7 @@ import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { newId, prefixedId, uuidOf } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
+import { withHold } from '../ledger/leases.ts'
 import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
@@ -25,6 +26,7 @@ import type { AgentTurnCreateRequest, AgentTurnResponse } from './turn.schema.ts
 import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnRow } from './turn.sql.ts'
 
 export interface TurnDeps extends RoutingDeps {
+  db: Database
   sharedTransaction: SharedTransaction
 }
 
@@ -40,14 +42,16 @@ export async function createTurn(
 ): Promise<AgentTurnResponse> {
   const admitted = await admitTurn(deps, caller, asked)
   const turnId = newId('turn')
-  return deps.sharedTransaction(caller.owner.userId, async tx => {
+  const start = async (tx: Transaction) => {
     const claim = { owner: caller.owner, operation: 'turns.create', key: idempotencyKey, request: asked }
     const earlier = await claimIdempotencyKey(tx, claim, turnId)
     if (earlier !== undefined) return view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier))))
 
     const turn = await startTurn(tx, caller, turnId, admitted, 'turn')
     return view(turn, { last_seq: 1n, removed_seq: 0n, closed_at: null })
-  })
+  }
+  const { userId } = caller.owner
+  return withHold(deps.db, userId, () => deps.sharedTransaction(userId, start))
 }
 
 export interface AdmittedTurn {
@@ -58,7 +62,7 @@ export interface AdmittedTurn {
 
 const TITLES: Record<TurnSurface, string> = { turn: 'agent turn', responses: 'background response' }
 
-/** Makes a turn in the transaction of what it is run for. Errors: 401; as the transaction commits, 402. */
+/** Makes a turn in the transaction of what it is run for, within `withHold`. Errors: 401; as it commits, 402. */
 export async function startTurn(
   tx: Transaction,
   caller: Caller,

@@ -1,4 +1,4 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/store.ts'
 import { signLink, verifyLink } from '../../infra/crypto/links.ts'
 import type { Catalog } from '../catalog/catalog.ts'
@@ -9,6 +9,7 @@ import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { isId, newId, uuidOf } from '../ids.ts'
 import { startJob } from '../jobs/jobs.service.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
+import { withHold } from '../ledger/leases.ts'
 import { nanosOfUsd, usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
@@ -47,7 +48,7 @@ export async function createVideo(
 ): Promise<VideoGenerationJob> {
   const askedModel = asked.model ?? DEFAULT_VIDEO_MODEL
   const { model, metadata, heldNanos } = await admit(deps, caller, askedModel, asked)
-  return inTransaction(deps.db, async tx => {
+  const start = async (tx: Transaction) => {
     const videoId = newId('video')
     const claim = { owner: caller.owner, operation: 'videos.create', key: idempotencyKey, request: asked }
     const earlier = await claimIdempotencyKey(tx, claim, videoId)
@@ -76,7 +77,8 @@ export async function createVideo(
     })
     tx.atCommit(() => requireHold(tx, videoId, caller.owner, heldNanos, notCovered(heldNanos)))
     return view(video, undefined)
-  })
+  }
+  return withHold(deps.db, caller.owner.userId, () => inTransaction(deps.db, start))
 }
 
 /** All that is refused before a job exists. */

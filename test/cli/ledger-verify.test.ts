@@ -54,6 +54,11 @@ const BROKEN: Broken[] = [
     },
   ],
   [
+    'a leased amount that no process has leased',
+    ({ userId }) => `UPDATE accounts SET leased_nanos = 500000000 WHERE user_id = '${userId}'`,
+    { leases: [{ id: 'userId', field: 'leased', expected: '0.00 USD', found: '0.50 USD' }] },
+  ],
+  [
     'a hold with more left than its charges leave',
     ({ openBatchId }) => `UPDATE holds SET remaining_nanos = 1900000000 WHERE resource_id = '${openBatchId}'`,
     {

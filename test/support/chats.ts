@@ -1,5 +1,7 @@
+import { parseUsd, type Nanos } from '../../domain/ledger/money.rules.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import type { ApiReply } from './client.ts'
+import { expectError } from './errors.ts'
 import { fakeCalls, fakePrompt, type FakeScript } from './fake-upstream.ts'
 import { testStack } from './stack.ts'
 import { newTenant, type Tenant, type TenantOptions } from './tenants.ts'
@@ -20,6 +22,12 @@ export const partsOf = (script: FakeScript, ...parts: object[]): object => ({
 })
 
 export const contentOf = (completion: any): string | null => completion.choices[0].message.content as string | null
+
+/** The most that the chat may cost, as it is told to a tenant who cannot pay it. */
+export async function worstCaseOf({ api }: Tenant, chat: object): Promise<Nanos> {
+  const { message = '' } = expectError(await api.post(CHAT, chat), 402)
+  return parseUsd(/up to ([\d.]+) USD/.exec(message)?.[1] ?? '') ?? 0n
+}
 
 type UpstreamCalls = Awaited<ReturnType<typeof fakeCalls>>
 
