@@ -42,6 +42,7 @@ import { embeddingsRoutes } from './embeddings.ts'
 import { estimateRoutes } from './estimate.ts'
 import { fileRoutes } from './files.ts'
 import { createApp, type RequestListener } from './http/app.ts'
+import { createCors, headersToAnybody } from './http/cors.ts'
 import { listen } from './http/listen.ts'
 import { historyRoutes } from './history.ts'
 import { imageRoutes } from './images.ts'
@@ -131,8 +132,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     underWay.add(handled)
     return handled
   }
-  const { host, port } = config
-  const server = await listen(answer, { host, port, log, headers: {} })
+  const server = await listen(answer, { ...config, log, headers: headersToAnybody(createCors(config.corsOrigins)) })
   return {
     port: (server.address() as AddressInfo).port,
     stop: async graceMs => {

@@ -22,6 +22,7 @@ const Environment = Type.Object({
   METRICS_PORT: Type.Optional(port()),
   API_PROCESSES: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
   PUBLIC_URL: Type.Optional(Url),
+  CORS_ORIGINS: Type.String({ default: '*' }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'], { default: 'info' }),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   SIGNING_KEY: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$' })),
@@ -84,6 +85,8 @@ export interface Config {
   apiProcesses: number
   /** Where clients reach the API; for links and examples. */
   publicUrl: string
+  /** Whose pages may call the API from a browser. */
+  corsOrigins: '*' | readonly string[]
   logLevel: Environment['LOG_LEVEL']
   adminToken: string | undefined
   /** 32 bytes in hex: signs the links that this deployment gives out. */
@@ -138,6 +141,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     metricsPort: e.METRICS_PORT,
     apiProcesses: e.API_PROCESSES,
     publicUrl: (e.PUBLIC_URL ?? `http://${e.HOST}:${e.PORT}`).replace(/\/+$/, ''),
+    corsOrigins: corsOriginsOf(e),
     logLevel: e.LOG_LEVEL,
     adminToken: e.ADMIN_TOKEN,
     signingKey: e.SIGNING_KEY,
@@ -208,6 +212,21 @@ function secretsKeysOf(e: Environment): Config['secretsKeys'] {
     throw new ConfigError('SECRETS_KEY is wrong: it names two keys of the same id.')
   }
   return first === undefined ? undefined : [first, ...others]
+}
+
+/** As browsers write it (WHATWG HTML section 7.1.1): extensions have schemes of their own. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/
+
+function corsOriginsOf({ CORS_ORIGINS }: Environment): Config['corsOrigins'] {
+  if (CORS_ORIGINS === '*') return '*'
+  if (CORS_ORIGINS === 'none') return []
+  return CORS_ORIGINS.split(',').map(text => {
+    const origin = text.trim().toLowerCase()
+    if (ORIGIN.test(origin)) return origin
+    throw new ConfigError(
+      `CORS_ORIGINS is wrong: ${origin || 'an empty entry'} is no origin such as https://app.example.com; or give * or none.`,
+    )
+  })
 }
 
 function trustedProxiesOf(e: Environment): AddressRange[] {

@@ -6,10 +6,11 @@ import { prepareValidator } from '../../domain/validation.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
 import { clientAddress } from './client-address.ts'
+import { createCors, isPreflight, type Cors } from './cors.ts'
 import type { Passage } from './passage.ts'
 import { pipeline, type Answer } from './pipeline.ts'
 import { MethodNotAllowed, refusalOf, unknownOperation } from './refusals.ts'
-import { sendError } from './reply.ts'
+import { sendEmpty, sendError } from './reply.ts'
 import type { AnyRoute } from './route.ts'
 import { routeTable, VERSION_PREFIX, type RouteTable } from './route-table.ts'
 
@@ -23,16 +24,21 @@ export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): RequestLi
   const koa = new Koa()
   for (const { params, query, body } of routes) [params, query, body].forEach(prepareValidator)
   const table = routeTable(new Map(routes.map(route => [route, pipeline(route, deps)])))
+  const cors = createCors(deps.config.corsOrigins)
   const byPattern = answerByPattern(table, deps)
+  const preflight = answerPreflights(cors, deps)
+  const answerOf = (request: IncomingMessage, url: string): Answer => {
+    const refusal = refusalOf(request)
+    if (refusal !== undefined) return refuseWith(() => refusal, deps)
+    if (isPreflight(request)) return preflight
+    return table.named(request.method ?? '', pathOf(url)) ?? byPattern
+  }
   // Not Koa's own listener: all that it does around a request, such as ending its reply, the pipeline does.
   return (request, response) => {
     request.url = originForm(request.url ?? '')
     const ctx = koa.createContext(request, response)
-    const passage = newPassage(ctx, deps)
-    const refusal = refusalOf(request)
-    const named = table.named(request.method ?? '', pathOf(request.url))
-    const answer = refusal === undefined ? (named ?? byPattern) : refuseWith(() => refusal, deps)
-    return answer(ctx, passage).catch((error: unknown) => {
+    const passage = newPassage(ctx, deps, cors)
+    return answerOf(request, request.url)(ctx, passage).catch((error: unknown) => {
       // A rejection nobody handles would end the process, and with it every other request.
       deps.log.error({ requestId: passage.requestId, err: error }, 'a request could not be answered')
       response.destroy()
@@ -51,6 +57,18 @@ function answerByPattern(table: RouteTable<Answer>, deps: ApiDeps): Answer {
   }
 }
 
+/** Answers what browsers ask before a request: on every path, so that a page can read what is said of a wrong one. */
+const answerPreflights =
+  (cors: Cors, deps: ApiDeps): Answer =>
+  async (ctx, passage) => {
+    try {
+      sendEmpty(ctx, passage, { status: 204, headers: { ...cors.preflightHeaders(ctx.req) } })
+    } catch (error) {
+      sendError(ctx, error, passage)
+    }
+    writeAccessLine(deps, ctx, passage, 'preflight', NEVER)
+  }
+
 function unmatched(path: string, table: RouteTable<Answer>, { config }: ApiDeps): DomainError {
   const allowed = table.methodsOf(path)
   if (allowed.length > 0) return new MethodNotAllowed(allowed)
@@ -65,13 +83,13 @@ const refuseWith =
     writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
   }
 
-function newPassage(ctx: Context, { config }: ApiDeps): Passage {
+function newPassage(ctx: Context, { config }: ApiDeps, cors: Cors): Passage {
   const requestId = newRequestId()
   return {
     requestId,
     startedAtMs: performance.now(),
     clientAddress: () => clientAddress(ctx.req.socket.remoteAddress, ctx.get('x-forwarded-for'), config.trustedProxies),
-    headers: { 'x-request-id': requestId },
+    headers: { 'x-request-id': requestId, ...cors.headersOf(ctx.req) },
     access: {},
   }
 }

@@ -14,8 +14,9 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
 /** Serves what the listener answers; whatever else comes over a connection is answered here, in the same form. */
 export async function listen(
   answer: RequestListener,
-  { host, port, ...refusing }: Refusing & { host: string; port: number },
+  { host, port, log, headers }: Refusing & { host: string; port: number },
 ): Promise<Server> {
+  const refusing = { log, headers }
   // A request without a Host is answered as all bad requests are, and not by Node.
   const server = createServer({ requireHostHeader: false })
   server.headersTimeout = HEADERS_TIMEOUT_MS

@@ -43,7 +43,7 @@ export function sendReply(
   if (route.kind === 'binary') return sendBinary(ctx, result as BinaryReply, options)
   const { status, headers, body } = result instanceof Reply ? result : new Reply(result)
   const own = { status: status ?? route.status ?? 200, headers }
-  if (route.reply === undefined) endReply(ctx, sendHead(ctx, options.passage, own))
+  if (route.reply === undefined) sendEmpty(ctx, options.passage, own)
   else sendJson(ctx, options.passage, { ...own, body })
   return undefined
 }
@@ -53,6 +53,10 @@ export function sendError(ctx: Context, error: unknown, passage: Passage): void 
   if (ctx.headerSent) return void ctx.res.destroy()
   sendJson(ctx, passage, errorReply(error, passage.requestId))
 }
+
+/** Answers without a body. */
+export const sendEmpty = (ctx: Context, passage: Passage, head: Head): void =>
+  endReply(ctx, sendHead(ctx, passage, head))
 
 interface Head {
   status: number

@@ -38,6 +38,7 @@ test('nothing set is the development default', () => {
     catalogFile: undefined,
     outbound: { allowPrivate: false },
     trustedProxies: [],
+    corsOrigins: '*',
     vscodeTrials: undefined,
   })
 })
@@ -58,6 +59,13 @@ describe('what is set', () => {
   type Config = ReturnType<typeof readConfig>
   test.each<[string, NodeJS.ProcessEnv, (config: Config) => unknown, unknown]>([
     ['production', { NODE_ENV: 'production' }, c => c.production, true],
+    ['no origin', { CORS_ORIGINS: 'none' }, c => c.corsOrigins, []],
+    [
+      'origins',
+      { CORS_ORIGINS: 'https://App.example.com, chrome-extension://abc' },
+      c => c.corsOrigins,
+      ['https://app.example.com', 'chrome-extension://abc'],
+    ],
     ['another environment', { NODE_ENV: 'staging' }, c => c.production, false],
     ['the address in the public URL', { HOST: '0.0.0.0', PORT: '9000' }, c => c.publicUrl, 'http://0.0.0.0:9000'],
     ['a public URL, without its last slash', { PUBLIC_URL: 'https://api.test/' }, c => c.publicUrl, 'https://api.test'],

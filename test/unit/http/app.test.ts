@@ -30,7 +30,11 @@ const route = (changes: Partial<AnyRoute>): AnyRoute =>
 async function served(routes: AnyRoute[], observe: () => void = () => undefined) {
   const errors: string[] = []
   const log = { error: (_: object, message: string) => void errors.push(message), isLevelEnabled: () => false }
-  const deps = { log, metrics: { requests: { observe } }, config: { streamStallMs: 1_000, trustedProxies: [] } }
+  const deps = {
+    log,
+    metrics: { requests: { observe } },
+    config: { streamStallMs: 1_000, trustedProxies: [], corsOrigins: '*' },
+  }
   const answer = createApp(routes, deps as unknown as ApiDeps)
   const server = createServer((request, response) => void answer(request, response))
   servers.push(server.listen(0, '127.0.0.1'))

@@ -56,7 +56,7 @@ beforeAll(async () => {
   const deps = {
     log,
     metrics: { requests: { observe: () => undefined } },
-    config: { streamStallMs: 1_000, trustedProxies: [], publicUrl: PUBLIC_URL },
+    config: { streamStallMs: 1_000, trustedProxies: [], corsOrigins: '*', publicUrl: PUBLIC_URL },
     keyCache: { get: () => Promise.reject(unauthorized('The API key is not valid.')) },
   }
   const app = createApp(routes, deps as unknown as ApiDeps)
