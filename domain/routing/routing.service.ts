@@ -10,7 +10,7 @@ import {
 import type { Catalog, Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { CredentialUse } from '../credentials/credential-use.ts'
-import { DomainError, rateLimited } from '../errors.ts'
+import { badRequest, DomainError, rateLimited } from '../errors.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { createBreakers, type Breakers } from './breakers.ts'
 import type { CallPolicy } from './call-policy.rules.ts'
@@ -18,6 +18,7 @@ import { createCapacity, type Capacity } from './capacity.ts'
 import { firstOfHedged, type Asking } from './hedge.ts'
 import { createLatencies, type Latencies } from './latencies.ts'
 import { createSessions, type Sessions } from './sessions.ts'
+import { toldRefusal } from './upstream-text.rules.ts'
 
 /** What a process has learnt of its routes. */
 export interface RouteExperience {
@@ -156,7 +157,7 @@ function withoutMaxTokens({ max_tokens, ...body }: Record<string, unknown>): Rec
 /** Gives the failure back where another route may do better; else throws what the caller is told. */
 function requireNextRoute(deps: RoutingDeps, call: RoutedCall, route: Route, error: unknown): UpstreamFailure {
   if (!(error instanceof UpstreamFailure) || error.kind === 'aborted') throw error
-  if (error.kind === 'rejected') throw rejectedByUpstream(error)
+  if (error.kind === 'rejected') throw rejectedByUpstream(route, error)
   const fields = {
     requestId: call.requestId,
     upstream: route.upstream.id,
@@ -171,16 +172,15 @@ function requireNextRoute(deps: RoutingDeps, call: RoutedCall, route: Route, err
   return error
 }
 
-function rejectedByUpstream(failure: UpstreamFailure): DomainError {
-  const detail = failure.detail ?? 'The model does not accept this request.'
-  if (failure.code === 'context_length_exceeded' || /context (length|window)|maximum context/i.test(detail)) {
-    return new DomainError(400, 'context_length_exceeded', detail, {
-      type: 'context_length_exceeded',
-      param: 'messages',
-    })
-  }
-  return new DomainError(400, 'bad_request', detail, { type: 'rejected_by_model' })
+function rejectedByUpstream(route: Route, failure: UpstreamFailure): DomainError {
+  if (failure.sentence !== undefined) return rejected(failure.sentence)
+  const { kind, sentence, param } = toldRefusal(failure, route.credentialId !== undefined)
+  if (kind !== 'too_long') return rejected(sentence, param)
+  const type = 'context_length_exceeded'
+  return new DomainError(400, 'context_length_exceeded', sentence, { type, param: 'messages' })
 }
+
+const rejected = (sentence: string, param?: string): DomainError => badRequest(sentence, param, 'rejected_by_model')
 
 interface RouteFailure {
   route: Route

@@ -1,6 +1,7 @@
 import { badRequest } from '../errors.ts'
 import type { JobDetails } from '../jobs/details.rules.ts'
 import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
+import { toldRefusal } from '../routing/upstream-text.rules.ts'
 import type { VideoGenerationRequest, VideoStatus } from './video.schema.ts'
 
 type Fields = Record<string, unknown>
@@ -74,19 +75,21 @@ export function providerState(reply: Fields): ProviderState {
   if (COMPLETED.includes(status)) return { kind: 'completed', hasContent: hasContent(reply) }
   const ending = Object.hasOwn(OVER, status) ? OVER[status] : undefined
   if (ending !== undefined) return { kind: 'over', ending, error: providerError(reply['error'], ending) }
-  const word = JSON.stringify(status.slice(0, 40))
-  return { kind: 'over', ending: 'failed', error: `The provider reported a status that is not known: ${word}.` }
+  const word = /^[a-z_]{1,30}$/.test(status) ? `: ${status}` : ''
+  return { kind: 'over', ending: 'failed', error: `The provider reported a status that is not known${word}.` }
 }
 
 const hasContent = ({ unsigned_urls: urls }: Fields): boolean =>
   Array.isArray(urls) && urls.some(url => typeof url === 'string' && url !== '')
 
-const LONGEST_ERROR = 500
-
+/** Jobs run on our own accounts, so the provider's words are not passed on (upstream-text.rules.ts). */
 function providerError(error: unknown, ending: VideoEnding): string {
-  const text = typeof error === 'object' && error !== null ? (error as Fields)['message'] : error
-  const said = typeof text === 'string' ? text.slice(0, LONGEST_ERROR).replaceAll('\0', '').toWellFormed() : ''
-  return said === '' ? `The provider ended the job as ${ending}, without saying why.` : `The provider says: ${said}`
+  const fields = typeof error === 'object' && error !== null ? (error as Fields) : { message: error }
+  const [code, detail] = [fields['code'], fields['message']].map(text => (typeof text === 'string' ? text : undefined))
+  const { kind, sentence } = toldRefusal({ code, detail }, false)
+  return kind === 'other'
+    ? `The provider ended the job as ${ending}.`
+    : `The provider ended the job as ${ending}: ${sentence}`
 }
 
 /** What the provider says it costs; undefined where it says nothing. */

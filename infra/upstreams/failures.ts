@@ -14,9 +14,10 @@ interface ErrorFields {
   message?: unknown
   code?: unknown
   type?: unknown
+  param?: unknown
 }
 
-/** An upstream's words as they can be passed on and stored: bounded, without NUL or half a character. */
+/** An upstream's words as they can be stored: bounded, without NUL or half a character. */
 const storable = (text: string): string => text.slice(0, LONGEST_DETAIL).replaceAll('\0', '').toWellFormed()
 
 /** The failure that a reply other than 200 stands for. */
@@ -26,6 +27,7 @@ export function failureOfReply(status: number, headers: ReplyHeaders, text: stri
   return new UpstreamFailure(kindOf(status, code), `the upstream answered ${status}`, {
     status,
     code,
+    param: typeof fields?.param === 'string' ? storable(fields.param) : undefined,
     detail: typeof fields?.message === 'string' ? storable(fields.message) : undefined,
     ...(status === 429 || status === 503 ? { retryAfterSeconds: retryAfter(headers.get('retry-after')) } : {}),
   })

@@ -63,8 +63,15 @@ export class UpstreamFailure extends Error {
   readonly retryAfterSeconds: number | undefined
   /** The upstream's own code, such as `context_length_exceeded`. */
   readonly code: string | undefined
-  /** The upstream's words, for the caller of a rejected request only: they may quote it, so they are never logged. */
+  /** The field of the request that the upstream names. */
+  readonly param: string | undefined
+  /**
+   * The upstream's words: they may quote the request, so they are never logged, and may hold what is nobody's business,
+   * so what of them reaches a caller is decided in one place (domain/routing/upstream-text.rules.ts).
+   */
   readonly detail: string | undefined
+  /** Words of our own for the caller, where we refuse the request in the upstream's place. */
+  readonly sentence: string | undefined
 
   constructor(
     kind: UpstreamFailureKind,
@@ -73,7 +80,9 @@ export class UpstreamFailure extends Error {
       status?: number
       retryAfterSeconds?: number
       code?: string | undefined
+      param?: string | undefined
       detail?: string | undefined
+      sentence?: string | undefined
       cause?: unknown
     } = {},
   ) {
@@ -82,7 +91,9 @@ export class UpstreamFailure extends Error {
     this.status = details.status
     this.retryAfterSeconds = details.retryAfterSeconds
     this.code = details.code
+    this.param = details.param
     this.detail = details.detail
+    this.sentence = details.sentence
   }
 }
 

@@ -132,7 +132,7 @@ describe('a file fails as a whole', () => {
 
 test('rows that fail in the call are in the error file, and the batch is completed', async () => {
   const { api, userId } = await newTenant(db)
-  const script = { id: `refused-${userId}`, status: 400, errorMessage: 'no such voice' }
+  const script = { id: `refused-${userId}`, status: 400, errorMessage: "Invalid value for 'seed'" }
   const batch = await untilEnded(
     api,
     await startBatch(
@@ -153,7 +153,7 @@ test('rows that fail in the call are in the error file, and the batch is complet
     ['r2', 'rejected_by_model'],
     ['r3', 'rejected_by_model'],
   ])
-  expect(lines[0].error.message).toContain('no such voice')
+  expect(lines[0].error.message).toContain('`seed`')
   // What a model rejects is not sent again.
   expect(await fakeCalls(testStack().upstreamUrl, script.id)).toHaveLength(3)
 })

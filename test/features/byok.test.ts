@@ -79,6 +79,17 @@ describe('a call over the own key', () => {
     expect(await modelsAsked(tenant)).toEqual(['byok-native'])
   })
 
+  test('that the provider rejects is told in its words, without keys and addresses; one on ours is not', async () => {
+    const { tenant } = await withOwnKey()
+    const errorMessage =
+      'No voice for org-AbC123xyz with sk-proj-abc123def456ghi789jkl at https://eu-7.test/v1, says Ada'
+    const own = await ask(tenant.api, tenant, { status: 400, errorMessage })
+    const ours = await ask(tenant.api, tenant, { status: 400, errorMessage }, { byok_fallback_policy: 'hosted_only' })
+    const [told, hidden] = [own, ours].map(reply => expectError(reply, 400, { type: 'rejected_by_model' }).message)
+    expect(told).toBe('No voice for [id] with [api_key] at [url] says Ada')
+    expect(hidden).toBe('The model does not accept this request.')
+  })
+
   test('is not made where the key is disabled or dropped', async () => {
     const { tenant, credentialId } = await withOwnKey()
     const only = { byok_fallback_policy: 'byok_only' }

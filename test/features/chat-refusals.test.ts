@@ -108,12 +108,14 @@ describe('refused before any upstream is called:', () => {
 })
 
 describe('an input that may fit', () => {
-  test('is left to the upstream, whose refusal is passed on', async () => {
-    const errorMessage = 'this is too much for me'
+  test('is left to the upstream, whose refusal is passed on, in our words', async () => {
+    const errorMessage = 'deployment eu-7 of org-4711: maximum context length is 8192 tokens; you requested 9000 tokens'
     const script = { status: 400, errorCode: 'context_length_exceeded', errorMessage }
     const { reply, calls, tenant } = await tryChat(db, {}, script)
     const wanted = { code: 'context_length_exceeded', param: 'messages' }
-    expect(expectError(reply, 400, wanted).message).toBe(errorMessage)
+    expect(expectError(reply, 400, wanted).message).toBe(
+      'The request is too long for the model: 8192 tokens at most, 9000 were asked for.',
+    )
     expect(calls).toHaveLength(1)
     expect((await tenant.api.get('/usage')).body.total_cost).toBe(0)
   })

@@ -114,11 +114,13 @@ describe('where no route is left', () => {
     expect((await tenant.api.get('/models/all-limited')).body.status).toBe('available')
   })
 
-  test('a request that the model rejects is a 400 with its words, at the first route', async () => {
+  test('a request that the model rejects is a 400 in our words, at the first route', async () => {
     const tenant = await tenantHere()
     for (let time = 0; time < 6; time += 1) {
       const reply = await ask(tenant, 'rejecting', { status: 422 })
-      expect(expectError(reply, 400, { code: 'bad_request', type: 'rejected_by_model' }).message).toBe(WORDS)
+      expect(expectError(reply, 400, { code: 'bad_request', type: 'rejected_by_model' }).message).toBe(
+        'The model does not accept this request.',
+      )
     }
     expect((await tenant.api.get('/models/rejecting')).body.status).toBe('available')
   })

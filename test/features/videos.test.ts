@@ -125,12 +125,24 @@ describe('a video', () => {
 
 describe('a job ends with a clear error, and costs nothing, where the provider', () => {
   test.each<[string, Video, string, RegExp]>([
-    ['fails', { polls: [RUNNING, { status: 'failed', error: 'too long' }] }, 'failed', /says: too long/],
-    ['fails without a word', { polls: [{ status: 'error' }] }, 'failed', /without saying why/],
+    [
+      'fails',
+      { polls: [RUNNING, { status: 'failed', error: 'pool eu-7: flagged as violence' }] },
+      'failed',
+      /^The provider ended the job as failed: The request is against the content policy of the model's provider\.$/,
+    ],
+    ['fails without a word', { polls: [{ status: 'error' }] }, 'failed', /^The provider ended the job as failed\.$/],
+    [
+      'fails with words of its own',
+      { polls: [{ status: 'failed', error: 'eu-7.internal is down' }] },
+      'failed',
+      /^The provider ended the job as failed\.$/,
+    ],
     ['cancels', { polls: [{ status: 'canceled' }] }, 'cancelled', /cancelled/],
     ['lets it expire', { polls: [{ status: 'expired' }] }, 'expired', /expired/],
     ['completes it without an address', { polls: [{ ...DONE, unsigned_urls: [] }] }, 'failed', /without a video/],
-    ['uses another word', { polls: [{ status: 'levitating' }] }, 'failed', /not known: "levitating"/],
+    ['uses another word', { polls: [{ status: 'levitating' }] }, 'failed', /not known: levitating\.$/],
+    ['uses a long one', { polls: [{ status: 'at 10.0.0.7' }] }, 'failed', /status that is not known\.$/],
     ['forgets it', { polls: [RUNNING, { status: 404 }] }, 'failed', /no longer knows the job/],
     ['lost the video', { polls: [DONE], content: { status: 404 } }, 'failed', /no longer has the video/],
     ['gives a page', { polls: [DONE], content: { contentType: 'text/html' } }, 'failed', /is no video/],

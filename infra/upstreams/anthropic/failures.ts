@@ -45,6 +45,6 @@ function kindOf(kind: UpstreamFailureKind, status: number, detail: string): Upst
   return kind === 'rejected' && NO_CREDIT.test(detail) ? 'refused' : kind
 }
 
-/** A request that Anthropic's format has no words for; `detail` names the field. */
-export const inexpressible = (detail: string): UpstreamFailure =>
-  new UpstreamFailure('rejected', "the request cannot be told in Anthropic's format", { status: 400, detail })
+/** A request that Anthropic's format has no words for; the sentence names the field. */
+export const inexpressible = (sentence: string): UpstreamFailure =>
+  new UpstreamFailure('rejected', "the request cannot be told in Anthropic's format", { status: 400, sentence })

@@ -95,7 +95,7 @@ test('an error of a type yet unknown is of the upstream', async () => {
 test('a request that cannot be told is not sent', async () => {
   server.seen()
   const refused = await failure(client.json(upstream, call({ ...BODY, n: 2 })))
-  expect(refused).toMatchObject({ kind: 'rejected', status: 400, detail: expect.stringContaining('`n`') })
+  expect(refused).toMatchObject({ kind: 'rejected', status: 400, sentence: expect.stringContaining('`n`') })
   expect(await failure(client.events(upstream, call({ ...BODY, n: 2 })))).toMatchObject({ kind: 'rejected' })
   const embed = { path: '/embeddings' as const, body: {}, signal: new AbortController().signal }
   expect(await failure(client.json(upstream, embed))).toMatchObject({ kind: 'unknown_model' })

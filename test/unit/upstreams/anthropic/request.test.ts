@@ -13,11 +13,11 @@ const CALL = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}'
 const sent = (changes: Fields = {}): Fields =>
   JSON.parse(JSON.stringify(messagesRequest({ model: 'claude-sonnet-4-6', messages: [USER], ...changes }))) as Fields
 
-function detailOf(changes: Fields): string | undefined {
+function sentenceOf(changes: Fields): string | undefined {
   try {
     sent(changes)
   } catch (error) {
-    if (error instanceof UpstreamFailure && error.kind === 'rejected') return error.detail
+    if (error instanceof UpstreamFailure && error.kind === 'rejected') return error.sentence
     throw error
   }
   throw new Error('nothing was refused')
@@ -300,7 +300,7 @@ describe('is refused, naming the field', () => {
     ['a custom tool', { tools: [{ type: 'custom', custom: {} }] }, 'tools.0.function'],
     ['another choice', { tools: TOOLS, tool_choice: { type: 'allowed_tools' } }, 'tool_choice'],
   ])('%s', (_what, changes, field) => {
-    expect(detailOf(changes)).toContain(`\`${field}\``)
+    expect(sentenceOf(changes)).toContain(`\`${field}\``)
   })
 })
 
