@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createCallRecorder } from '../domain/calls/call.service.ts'
+import { createOpenCalls } from '../domain/calls/open-calls.ts'
 import { loadCatalog } from '../domain/catalog/catalog.ts'
 import { createCredentialsOf } from '../domain/credentials/credential-cache.ts'
 import { credentialRoutes as ownRoutes } from '../domain/credentials/credential-routes.ts'
@@ -28,9 +29,9 @@ import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics, shareMetrics, type Metrics } from '../infra/metrics.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
 import { createOutbound } from '../infra/outbound/outbound.ts'
-import { openDatabase } from '../infra/postgres/database.ts'
+import { openDatabase, type Database } from '../infra/postgres/database.ts'
 import { createSharedTransaction } from '../infra/postgres/shared-transaction.ts'
-import { openListener } from '../infra/postgres/listener.ts'
+import { openListener, type Listener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/client.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey } from '../infra/config.ts'
 import { batchRoutes } from './batches.ts'
@@ -95,8 +96,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const db = openDatabase({ url: databaseUrl, poolSize: config.database.poolSize, applicationName: 'ipop-api' })
   const listener = await openListener(databaseUrl, CHANNELS, log)
   const metrics = createMetrics('api')
-  const life = await beginProcessLife({ db, log, lostAfterMs: config.processLostMs })
-  const balances = createBalances({ db, listener, life, log })
+  const { stop: stopHolding, ...holding } = await beginHolding({ db, listener, log }, config)
   const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
   const outbound = createOutbound(config.outbound)
   const upstreams = createUpstreamClient(config.upstreams, outbound)
@@ -115,7 +115,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     outbound,
     appendEvents: createEventAppends(db),
     logReaders: createLogReaders({ db, listener }),
-    balances,
+    ...holding,
     recordCall: createCallRecorder({ db, metrics }),
     catalog: loadCatalog(config),
     upstreams,
@@ -140,14 +140,25 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       // Connections are closed; what they had under way is still to be recorded.
       await Promise.allSettled(underWay)
       metricsServer?.close()
-      await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop(), deps.keyWatch.stop(), balances.stop()])
-      await life.stop()
+      await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop(), deps.keyWatch.stop(), stopHolding()])
       await upstreams.close()
       await outbound.close()
       await listener.close()
       await db.close()
     },
   }
+}
+
+/** What this process holds in the others' eyes: leased credit, and calls under way. */
+async function beginHolding(deps: { db: Database; listener: Listener; log: Log }, config: Config) {
+  const life = await beginProcessLife({ ...deps, lostAfterMs: config.processLostMs })
+  const balances = createBalances({ ...deps, life })
+  const openCalls = createOpenCalls({ ...deps, life })
+  const stop = async () => {
+    await Promise.all([balances.stop(), openCalls.stop()])
+    await life.stop()
+  }
+  return { balances, openCalls, stop }
 }
 
 /** One of several processes tells them to the first, which has the port. */

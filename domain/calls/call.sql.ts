@@ -17,7 +17,19 @@ export interface RecordedCalls {
  */
 export async function insertCalls(db: Queryable, calls: readonly CallRecord[]): Promise<RecordedCalls> {
   const statement = calls.every(call => call.resourceId === null) ? INSERT_DIRECT_CALLS : INSERT_CALLS
-  const { rows } = await db.query<ChangedRow>(statement, [JSON.stringify(calls.map(wireCall))])
+  return insertWired(db, statement, calls.map(wireCall))
+}
+
+/** The same of calls of no job that were put into their wire form before. */
+export const insertWiredCalls = (db: Queryable, calls: readonly object[]): Promise<RecordedCalls> =>
+  insertWired(db, INSERT_DIRECT_CALLS, calls)
+
+async function insertWired(
+  db: Queryable,
+  statement: PreparedStatement,
+  calls: readonly object[],
+): Promise<RecordedCalls> {
+  const { rows } = await db.query<ChangedRow>(statement, [JSON.stringify(calls)])
   return {
     accounts: rows.flatMap(row => (row.kind === 'account' ? [accountOf(row)] : [])),
     holds: new Map(rows.flatMap(row => (row.kind === 'hold' ? [[row.id, row.first_nanos] as const] : []))),
@@ -40,7 +52,7 @@ const accountOf = (row: ChangedRow): ChargedAccount => ({
 })
 
 /** What is null is left out: the statement reads it so. */
-const wireCall = (call: CallRecord) => ({
+export const wireCall = (call: CallRecord) => ({
   id: call.id,
   user_id: call.owner.userId,
   project_id: call.owner.projectId ?? undefined,

@@ -1,7 +1,10 @@
 import type { Log } from '../../infra/log.ts'
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import { createLoop, type Loop } from '../jobs/loop.ts'
-import { releaseLeasesOf } from '../ledger/leases.ts'
+import { leasedUserIds, releaseLeasesOf } from '../ledger/leases.ts'
+import { lockAccounts } from '../ledger/ledger.service.ts'
+import { insertWiredCalls } from './call.sql.ts'
+import { deleteOpenCalls, selectOpenCalls } from './open-calls.sql.ts'
 import { createProcessWatch, endSilentProcess, type ProcessRow } from '../processes/silent-processes.ts'
 
 interface Deps {
@@ -23,8 +26,27 @@ export function startLostProcesses(deps: Deps & { lostAfterMs: number }): Loop {
   })
 }
 
-/** Gives back what the process held, once; nothing where it has spoken since. */
+/**
+ * Records and charges what the process had under way, and gives back what it held; nothing where it has spoken since.
+ * Should it live, its calls are recorded already: what it records of them later changes nothing.
+ */
 export async function settleLostProcess({ db, log }: Deps, row: ProcessRow): Promise<void> {
-  const isSettled = await inTransaction(db, tx => endSilentProcess(tx, row, () => releaseLeasesOf(tx, row.id)))
-  if (isSettled) log.warn({ processId: row.id }, 'an API process was lost: what it held is given back')
+  let calls = 0
+  const settle = async (tx: Transaction) => {
+    const open = await selectOpenCalls(tx, row.id)
+    await lockAccounts(tx, [...open.map(call => call.user_id), ...(await leasedUserIds(tx, row.id))])
+    calls = open.length
+    if (calls > 0) await recordOpenCalls(tx, row.id, open)
+    await releaseLeasesOf(tx, row.id)
+  }
+  const isSettled = await inTransaction(db, tx => endSilentProcess(tx, row, () => settle(tx)))
+  if (isSettled) log.warn({ processId: row.id, calls }, 'an API process was lost: what it held is given back')
+}
+
+async function recordOpenCalls(tx: Transaction, processId: string, open: readonly { call: object }[]): Promise<void> {
+  await insertWiredCalls(
+    tx,
+    open.map(({ call }) => call),
+  )
+  await deleteOpenCalls(tx, processId)
 }

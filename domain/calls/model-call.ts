@@ -19,6 +19,7 @@ import {
   type UsageSource,
 } from './call.rules.ts'
 import type { RecordCall } from './call.service.ts'
+import type { OpenCalls } from './open-calls.ts'
 
 /** What the access line tells of a call. */
 export interface CallFacts {
@@ -31,6 +32,7 @@ export interface CallFacts {
 export interface CallDeps {
   balances: Balances
   recordCall: RecordCall
+  openCalls: OpenCalls
   log: Log
 }
 
@@ -61,6 +63,9 @@ export interface CallResult {
   /** What the project's content policy keeps of it. */
   content?: KeptContent | undefined
 }
+
+/** The error of a call whose process ended without a word. */
+const PROCESS_LOST = 'process_lost'
 
 export const NOTHING_USED: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
 
@@ -97,6 +102,8 @@ export class ModelCall {
   readonly createdAt = new Date()
   readonly start: CallStart
   isFromCache = false
+  /** About what it has delivered since a route answered; nothing unless told. */
+  delivered: () => CallResult = () => NOTHING_USED
   private readonly startedAtMs = performance.now()
   private route: Route | undefined
   private fallbackCount = 0
@@ -109,6 +116,7 @@ export class ModelCall {
     this.deps = deps
     this.start = start
     this.reservation = reservation
+    deps.openCalls.add(this)
   }
 
   get isAnswered(): boolean {
@@ -131,6 +139,7 @@ export class ModelCall {
   /** Gives back what it reserved, where it ends before an upstream was asked: nothing is recorded. */
   release(): void {
     this.ended = true
+    this.deps.openCalls.remove(this)
     this.reservation.settle(0n)
   }
 
@@ -167,8 +176,17 @@ export class ModelCall {
     } finally {
       // One whose recording failed may have been charged all the same.
       this.reservation.settle(costNanos)
+      this.deps.openCalls.remove(this)
     }
     return costNanos
+  }
+
+  /** What is recorded of it where its process is lost: it failed, and what it had delivered is billed. */
+  ifLost(): CallRecord {
+    const result = this.isAnswered ? this.delivered() : NOTHING_USED
+    const cost = this.costOf(result)
+    const costNanos = cost < this.start.worstCaseNanos ? cost : this.start.worstCaseNanos
+    return { ...this.record('failed', PROCESS_LOST, costNanos, result), metadata: null, content: undefined }
   }
 
   private record(status: CallStatus, errorCode: string | null, costNanos: Nanos, result: CallResult): CallRecord {

@@ -6,6 +6,7 @@ import { contentToKeep, type KeptContent } from '../capture/capture.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest, IpopMetadata, Usage } from './chat.schema.ts'
 import type { Chunk } from './chunks.ts'
+import { charactersIn, deliveredUsage } from './delivered.rules.ts'
 import { textOfChoices, type ReplyHead } from './reply.rules.ts'
 import { parseUsage, usageView } from './usage.rules.ts'
 
@@ -15,6 +16,7 @@ type Fields = Record<string, unknown>
 export class ChatMeter {
   private text = ''
   private reported: TokenUsage | undefined
+  private inputCharacters: number | undefined
   private readonly request: Pick<ChatCompletionRequest, 'messages' | 'tools'>
   private readonly encoding: NonNullable<CatalogEntry['tokenizer']>
 
@@ -26,6 +28,13 @@ export class ChatMeter {
   /** All texts of the reply so far. */
   get reply(): string {
     return this.text
+  }
+
+  /** About what was used so far, without counting. */
+  estimate(): CallResult {
+    if (this.reported !== undefined) return { usage: this.reported, source: 'upstream' }
+    this.inputCharacters ??= charactersIn([this.request.messages, this.request.tools])
+    return { usage: deliveredUsage(this.inputCharacters, this.text.length), source: 'counted' }
   }
 
   /** Tells whether there was any text. */
@@ -57,6 +66,7 @@ export class ChatCall {
     this.call = call
     this.request = request
     this.meter = new ChatMeter(request, call.start.model)
+    call.delivered = () => this.meter.estimate()
     this.head = {
       id: `chatcmpl-${call.start.requestId}`,
       created: Math.floor(call.createdAt.getTime() / 1000),

@@ -68,17 +68,17 @@ export async function countRecalled(db: Queryable, userId: string, except: strin
   return (await queryOne<{ count: number }>(db, text, [userId, except])).count
 }
 
-/** Ends all leases of a process, which must be locked: it makes no new ones. Locks their accounts. */
+/** The users of the accounts of which the process has leased some. */
+export async function leasedUserIds(db: Queryable, processId: string): Promise<string[]> {
+  const text = 'SELECT user_id FROM account_leases WHERE process_id = $1::text'
+  return (await db.query<{ user_id: string }>(text, [processId])).rows.map(row => row.user_id)
+}
+
+/** Ends all leases of a process, which must be locked: it makes no new ones. The accounts must be locked. */
 export async function releaseLeasesOf(tx: Transaction, processId: string): Promise<void> {
   await tx.query(
-    `WITH gone AS MATERIALIZED (
-       SELECT user_id, nanos FROM account_leases WHERE process_id = $1::text
-     ), locked AS MATERIALIZED (
-       SELECT user_id FROM accounts WHERE user_id IN (SELECT user_id FROM gone) ORDER BY user_id FOR UPDATE
-     )
-     UPDATE accounts a SET leased_nanos = a.leased_nanos - gone.nanos
-     FROM gone, (SELECT count(*) FROM locked) AS first WHERE a.user_id = gone.user_id`,
+    `WITH gone AS (DELETE FROM account_leases WHERE process_id = $1::text RETURNING user_id, nanos)
+     UPDATE accounts a SET leased_nanos = a.leased_nanos - gone.nanos FROM gone WHERE a.user_id = gone.user_id`,
     [processId],
   )
-  await tx.query('DELETE FROM account_leases WHERE process_id = $1::text', [processId])
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '../../infra/postgres/database.ts'
 import { countRecalled, markRecalled } from './lease.sql.ts'
 
-export { releaseLeasesOf } from './lease.sql.ts'
+export { leasedUserIds, releaseLeasesOf } from './lease.sql.ts'
 
 /** Who is up answers in milliseconds; who is not is not waited for longer. */
 const ANSWERED_WITHIN_MS = 1_000

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { addCredit } from '../../domain/ledger/ledger.service.ts'
+import { verifyLedger } from '../../domain/ledger/verify.ts'
 import type { Nanos } from '../../domain/ledger/money.rules.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { spawnApi } from '../support/api-process.ts'
-import { declareLost } from '../support/balance-processes.ts'
+import { declareLost, leasedNanos } from '../support/balance-processes.ts'
 import { booksOf } from '../support/books.ts'
 import { CHAT, chatOf, worstCaseOf } from '../support/chats.ts'
 import { apiClient } from '../support/client.ts'
@@ -85,5 +86,109 @@ test('a process that slept beyond its lease charges what it had under way, and a
   } finally {
     process.kill(api.pid, 'SIGCONT')
     await api.stop()
+  }
+})
+
+describe('a process that is killed', () => {
+  const words = Array.from({ length: 400 }, (_, index) => `word${index}`).join(' ')
+
+  /** A stream that goes on, at a process of its own, until the others know how far it is; then the process is killed. */
+  async function killedInStream(path: string, bodyOf: (chat: ReturnType<typeof chatOf>) => object) {
+    const own = await spawnApi()
+    const tenant = await newTenant(db, { creditUsd: '10' })
+    const chat = chatOf({ id: tenant.keyId, reply: words, chunkDelayMs: 20 }, { model: 'test/dear', stream: true })
+    const reply = await apiClient(tenant.secret, own.url).open(path, bodyOf(chat))
+    let text = ''
+    const reading = (async () => {
+      for await (const part of reply.body ?? []) text += Buffer.from(part).toString()
+    })().catch(() => undefined)
+    const holder = await holderOf(db, tenant)
+    const told = await until(async () => {
+      const { rows } = await db.query<{ call: { tokens_out: number } }>(
+        'SELECT call FROM open_calls WHERE user_id = $1',
+        [tenant.userId],
+      )
+      return rows[0] !== undefined && rows[0].call.tokens_out > 20 && rows[0].call.tokens_out
+    })
+    process.kill(own.pid, 'SIGKILL')
+    await reading
+    await own.stop()
+    return { tenant, holder, told, text }
+  }
+
+  test.each([
+    ['a chat', CHAT, (chat: object) => chat],
+    ['a response', '/responses', ({ model, messages }: any) => ({ model, input: messages, stream: true })],
+  ])('in %s: what was delivered is recorded and charged, once', async (_what, path, bodyOf) => {
+    const { tenant, holder, told, text } = await killedInStream(path, bodyOf)
+    expect(text).not.toContain('[DONE]')
+    expect((await booksOf(db, tenant)).calls).toEqual([])
+
+    await Promise.all([declareLost(db, holder), declareLost(db, holder)])
+    const { calls, charges, balanceNanos, entriesNanos, hourly } = await booksOf(db, tenant)
+    expect(calls).toMatchObject([
+      { status: 'failed', error_code: 'process_lost', streamed: true, usage_source: 'counted', upstream: 'fake-a' },
+    ])
+    const [{ tokens_in: tokensIn, tokens_out: tokensOut, cost_nanos: cost }] = calls as [(typeof calls)[0]]
+    const delivered = text.match(/word\d+/g)?.length ?? 0
+    expect(tokensOut).toBeGreaterThanOrEqual(told)
+    // A word and its number are two tokens; the estimate is below what they are, and above half of it.
+    expect(tokensOut).toBeLessThanOrEqual(2 * delivered + 2)
+    expect(tokensIn).toBeGreaterThan(0)
+    expect(cost).toBe(BigInt(tokensIn + tokensOut) * NANOS_PER_TOKEN)
+    expect(charges).toEqual([{ reference: calls[0]?.id, amount_nanos: -cost }])
+    expect(balanceNanos).toBe(10_000_000_000n - cost)
+    expect(balanceNanos).toBe(entriesNanos)
+    expect(hourly).toMatchObject({ requests: 1n, cost_nanos: cost })
+    expect(await leasedNanos(db, tenant.userId)).toBe(0n)
+
+    const history = await tenant.api.get(`/request-history/${calls[0]?.id}`)
+    expect(history).toMatchObject({ status: 200, body: { status: 'failed' } })
+    expect((await verifyLedger({ db })).checks.find(({ name }) => name === 'charges')?.ok).toBe(true)
+  })
+
+  test('under a call that gave nothing yet: it is recorded, and costs nothing', async () => {
+    const own = await spawnApi()
+    const tenant = await newTenant(db)
+    const lost = apiClient(tenant.secret, own.url)
+      .post(CHAT, chatOf({ delayMs: 60_000 }))
+      .catch(() => 'lost')
+    const holder = await holderOf(db, tenant)
+    await until(async () => {
+      const text = 'SELECT FROM open_calls WHERE user_id = $1'
+      return (await db.query(text, [tenant.userId])).rowCount === 1
+    })
+    process.kill(own.pid, 'SIGKILL')
+    expect(await lost).toBe('lost')
+    await own.stop()
+    await declareLost(db, holder)
+    const { calls, charges } = await booksOf(db, tenant)
+    expect(calls).toMatchObject([
+      { status: 'failed', error_code: 'process_lost', cost_nanos: 0n, usage_source: 'none' },
+    ])
+    expect(charges).toEqual([])
+  })
+})
+
+test('a call that ended is forgotten, and one whose process was wrongly declared lost is charged once', async () => {
+  const own = await spawnApi()
+  try {
+    const tenant = await newTenant(db)
+    const reply = await apiClient(tenant.secret, own.url).open(
+      CHAT,
+      chatOf({ reply: 'one two three four five six', chunkDelayMs: 500 }, { stream: true }),
+    )
+    const holder = await holderOf(db, tenant)
+    const isTold = async () =>
+      (await db.query('SELECT FROM open_calls WHERE user_id = $1', [tenant.userId])).rowCount === 1
+    await until(isTold)
+    await declareLost(db, holder)
+    const before = await booksOf(db, tenant)
+    expect(before.calls).toMatchObject([{ error_code: 'process_lost' }])
+    expect(await reply.text()).toMatch(/data: \[DONE\]\n\n$/)
+    await until(async () => !(await isTold()))
+    expect(await booksOf(db, tenant)).toEqual(before)
+  } finally {
+    await own.stop()
   }
 })
