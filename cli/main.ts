@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+import { makePrivateFiles } from '../infra/private-files.ts'
 import { reportFailure } from './failure.ts'
 import { createProgram } from './program.ts'
 
+makePrivateFiles()
 try {
   await createProgram().parseAsync()
 } catch (error) {

@@ -44,6 +44,7 @@ const Environment = Type.Object({
   SANDBOX_URL: Type.Optional(Url),
   CATALOG_FILE: Type.Optional(Type.String()),
   OUTBOUND_ALLOW_PRIVATE: Type.Enum(['true', 'false'], { default: 'false' }),
+  OUTBOUND_PORTS: Type.Optional(Type.String()),
   TRUSTED_PROXIES: Type.Optional(Type.String()),
   VSCODE_TRIALS_PER_DAY: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 0 }),
   VSCODE_TRIALS_PER_ADDRESS: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 3 }),
@@ -116,7 +117,8 @@ export interface Config {
   streamStallMs: number
   catalogFile: string | undefined
   /** What may be asked at addresses that come from outside. */
-  outbound: { allowPrivate: boolean }
+  /** Ports: undefined for the usual ones. */
+  outbound: { allowPrivate: boolean; ports: number[] | undefined }
   /** Whose `X-Forwarded-For` is believed. */
   trustedProxies: readonly AddressRange[]
   /** undefined: there are no trials. */
@@ -165,7 +167,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,
     streamStallMs: e.STREAM_STALL_SECONDS * 1000,
     catalogFile: e.CATALOG_FILE,
-    outbound: { allowPrivate: e.OUTBOUND_ALLOW_PRIVATE === 'true' },
+    outbound: { allowPrivate: e.OUTBOUND_ALLOW_PRIVATE === 'true', ports: outboundPortsOf(e) },
     trustedProxies: trustedProxiesOf(e),
     vscodeTrials: vscodeTrialsOf(e),
     secret: name => env[name] || undefined,
@@ -228,6 +230,13 @@ function corsOriginsOf({ CORS_ORIGINS }: Environment): Config['corsOrigins'] {
     )
   })
 }
+
+const outboundPortsOf = ({ OUTBOUND_PORTS }: Environment): number[] | undefined =>
+  OUTBOUND_PORTS?.split(',').map(text => {
+    const port = Number(text)
+    if (WHOLE_NUMBER.test(text.trim()) && port >= 1 && port <= 65_535) return port
+    throw new ConfigError(`OUTBOUND_PORTS is wrong: ${text.trim() || 'an empty entry'} is no port.`)
+  })
 
 function trustedProxiesOf(e: Environment): AddressRange[] {
   return (e.TRUSTED_PROXIES?.split(',') ?? []).map(text => {

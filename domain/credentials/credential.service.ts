@@ -134,7 +134,11 @@ async function checkedBaseUrl(deps: Pick<CredentialDeps, 'outbound'>, text: stri
   if (text === null) return null
   const url = await deps.outbound.check(text).catch((error: unknown) => {
     if (!(error instanceof OutboundFailure)) throw error
-    throw badRequest('`base_url` must be an HTTPS URL of a public host, without user and password.', 'base_url')
+    const why = error.message
+    throw badRequest(
+      `\`base_url\` must be an HTTPS URL of a public host, without user and password: ${why}.`,
+      'base_url',
+    )
   })
   if (url.search !== '' || url.hash !== '') {
     throw badRequest('`base_url` must have no query and no fragment: paths are appended to it.', 'base_url')

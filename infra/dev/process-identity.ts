@@ -73,22 +73,35 @@ const LOOK_EVERY_MS = 50
 /** A process that the system cannot end, waiting for a disk perhaps, is not waited for any longer. */
 const KILLED_WITHIN_MS = 2_000
 
-/** Stops a process that may not be our child: the signal, then SIGKILL when the time is up. Never another process. */
+/**
+ * Stops a process that may not be our child: the signal, then SIGKILL for its whole group when the time is up. Never
+ * another process.
+ */
 export async function stopProcess(target: ProcessIdentity, signal: NodeJS.Signals, graceMs: number): Promise<void> {
   if (!isAlive(target)) return
   sendSignal(target.pid, signal)
-  const killAtMs = Date.now() + graceMs
-  while (isAlive(target) && Date.now() < killAtMs + KILLED_WITHIN_MS) {
-    if (Date.now() > killAtMs) sendSignal(target.pid, 'SIGKILL')
-    await delay(LOOK_EVERY_MS)
-  }
+  if (await endOf(target, graceMs)) return
+  for (const pid of [-target.pid, target.pid]) sendSignal(pid, 'SIGKILL')
+  await endOf(target, KILLED_WITHIN_MS)
 }
 
-/** It may have ended since it was looked at. */
+/** Resolves when the process has ended, or the time is up; tells whether it has ended. */
+export async function endOf(target: ProcessIdentity, withinMs: number): Promise<boolean> {
+  const untilMs = Date.now() + withinMs
+  while (isAlive(target)) {
+    if (Date.now() >= untilMs) return false
+    await delay(LOOK_EVERY_MS)
+  }
+  return true
+}
+
+/** It may have ended since it was looked at, or lead no group. */
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    const { code } = error as NodeJS.ErrnoException
+    // Of a group that holds nothing but zombies macOS says EPERM.
+    if (code !== 'ESRCH' && !(code === 'EPERM' && pid < 0)) throw error
   }
 }

@@ -5,6 +5,8 @@ import type { ProcessIdentity } from './process-identity.ts'
 /** What `stack.json` says of a stack: enough to find it, to verify what is left of it, and to go on where it was. */
 export interface StackFile {
   version: 1
+  /** Whether all of DATA_DIR is its owner's alone; missing where a version made it that did not see to that. */
+  isPrivate?: boolean
   supervisor: ProcessIdentity
   /** By name; ours to stop where they are alive. */
   processes: Record<string, ProcessIdentity>

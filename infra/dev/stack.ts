@@ -1,9 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { ConfigError, type Config } from '../config.ts'
 import { migrate } from '../postgres/migrate.ts'
+import { makePrivateFiles, takeFromOthers } from '../private-files.ts'
 import { connectPlain, connectTemporal } from '../temporal/connection.ts'
 import { prepareNamespace } from '../temporal/namespace.ts'
 import { ensureDevKey } from './account.ts'
+import { startGuard, type GuardedProcess } from './guard.ts'
 import { manageProcess, type ManagedProcess, type ProcessSpec } from './managed-process.ts'
 import { ourProcess } from './our-processes.ts'
 import { keptPort, urlOf, whyNotFree } from './ports.ts'
@@ -38,6 +40,8 @@ export interface StackOptions {
 
 /** In the form of SECRETS_KEY. */
 const newSecretsKey = () => `k1:${randomHex(32)()}`
+/** Postgres sees to its own folder, and may run as another user. */
+const OWN_MODES = ['postgres']
 const LEFTOVER_GRACE_MS = 5_000
 const STOP_WITHIN_MS = 9_500
 
@@ -47,6 +51,7 @@ const STOP_WITHIN_MS = 9_500
  * Errors: ConfigError with a sentence for the person who started it; nothing is left running then.
  */
 export async function startStack(config: Config, options: StackOptions): Promise<RunningStack> {
+  makePrivateFiles()
   mkdirSync(config.dataDir, { recursive: true })
   const lock = lockDataDir(config.dataDir)
   const stack = new Stack(config, options, lock.release)
@@ -76,6 +81,8 @@ class Stack implements RunningStack {
   private readonly release: () => void
   private readonly earlier: StackFile | undefined
   private readonly stopping = new AbortController()
+  private readonly guard = startGuard()
+  private readonly specs = new Map<string, ProcessSpec>()
   private stopped: Promise<void> | undefined
   private isReleased = false
 
@@ -89,7 +96,7 @@ class Stack implements RunningStack {
     this.earlier = readStackFile(config.dataDir)
     const supervisor = identify(process.pid)
     if (supervisor === undefined) throw new Error('this process cannot be identified')
-    this.file = { version: 1, supervisor, processes: {}, ports: { ...this.earlier?.ports } }
+    this.file = { version: 1, isPrivate: true, supervisor, processes: {}, ports: { ...this.earlier?.ports } }
   }
 
   get isStopping(): boolean {
@@ -98,6 +105,7 @@ class Stack implements RunningStack {
 
   async start(): Promise<void> {
     await this.stopLeftovers()
+    if (this.earlier?.isPrivate !== true) takeFromOthers(this.config.dataDir, OWN_MODES)
     await this.requirePorts()
     const databaseUrl = await this.database()
     const env = { ...(await this.temporal()), ...this.secrets(), DATABASE_URL: databaseUrl }
@@ -131,6 +139,7 @@ class Stack implements RunningStack {
   private end(): void {
     if (this.isReleased) return
     this.isReleased = true
+    this.guard.close()
     this.release()
   }
 
@@ -247,6 +256,7 @@ class Stack implements RunningStack {
   private async run(group: ManagedProcess[], spec: ProcessSpec): Promise<void> {
     this.stopping.signal.throwIfAborted()
     const changed = (name: string, identity: ProcessIdentity | undefined) => this.changed(name, identity)
+    this.specs.set(spec.name, spec)
     const managed = manageProcess(this.config.dataDir, spec, { changed, say: this.options.say })
     group.push(managed)
     await managed.ready
@@ -256,7 +266,15 @@ class Stack implements RunningStack {
   private changed(name: string, identity: ProcessIdentity | undefined): void {
     if (identity === undefined) delete this.file.processes[name]
     else this.file.processes[name] = identity
+    this.guard.watch(Object.entries(this.file.processes).flatMap(([known, one]) => this.guarded(known, one)))
     this.save()
+  }
+
+  private guarded(name: string, identity: ProcessIdentity): GuardedProcess[] {
+    const spec = this.specs.get(name)
+    if (spec === undefined) return []
+    const { stopSignal, stopGraceMs } = spec
+    return [{ identity, stopSignal: spec.isReady === 'message' ? undefined : stopSignal, stopGraceMs }]
   }
 
   private save(): void {

@@ -5,7 +5,7 @@ import { callbackify } from 'node:util'
 import { buildConnector } from 'undici'
 import { isPublicAddress } from './addresses.ts'
 import { OutboundFailure, refused } from './failure.ts'
-import { requireAllowedHost } from './target.ts'
+import { requireAllowedHost, requireAllowedPort, type OutboundRules } from './target.ts'
 
 /** Asks for every address of a name. */
 export type Resolve = (hostname: string) => Promise<LookupAddress[]>
@@ -51,7 +51,8 @@ export async function allowedAddresses(
  * that were checked: a name that answers differently the next time (DNS rebinding) gains nothing. An address in place
  * of a name is never looked up by the socket, so it is checked first.
  */
-export function pinnedConnector(allowPrivate: boolean, resolve: Resolve): buildConnector.connector {
+export function pinnedConnector(rules: OutboundRules, resolve: Resolve): buildConnector.connector {
+  const { allowPrivate } = rules
   const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: checkedLookup(allowPrivate, resolve) })
   return (options, callback) => {
     try {
@@ -59,6 +60,7 @@ export function pinnedConnector(allowPrivate: boolean, resolve: Resolve): buildC
         throw new OutboundFailure('refused', 'the URL must be HTTPS')
       }
       requireAllowedHost(options.hostname, allowPrivate)
+      requireAllowedPort(options.port, options.protocol, rules)
     } catch (error) {
       return callback(error as OutboundFailure, null)
     }

@@ -3,11 +3,9 @@ import { Agent, request, type Dispatcher } from 'undici'
 import { linkedAbort } from '../abort.ts'
 import { allowedAddresses, pinnedConnector, resolveByDns, resolveBySystem, type Resolve } from './connect.ts'
 import { OutboundFailure } from './failure.ts'
-import { outboundTarget } from './target.ts'
+import { outboundTarget, type OutboundRules } from './target.ts'
 
-export interface OutboundOptions {
-  /** For development and tests: plain HTTP and addresses of private networks are allowed. */
-  allowPrivate: boolean
+export interface OutboundOptions extends OutboundRules {
   /** How names are resolved; by DNS unless told, and where private addresses are allowed the system's way. */
   resolve?: Resolve
 }
@@ -48,12 +46,12 @@ export interface Outbound {
 
 export function createOutbound(options: OutboundOptions): Outbound {
   const { allowPrivate, resolve = allowPrivate ? resolveBySystem : resolveByDns() } = options
-  const connect = pinnedConnector(allowPrivate, resolve)
+  const connect = pinnedConnector(options, resolve)
   const agent = new Agent({ connect })
   return {
-    fetchBytes: async (url, options) => fetchBytes(agent, outboundTarget(url, allowPrivate), options),
+    fetchBytes: async (url, fetching) => fetchBytes(agent, outboundTarget(url, options), fetching),
     check: async text => {
-      const url = outboundTarget(text, allowPrivate)
+      const url = outboundTarget(text, options)
       if (!allowPrivate && isIP(hostOf(url)) === 0) await allowedAddresses(hostOf(url), allowPrivate, resolve)
       return url
     },

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
@@ -7,11 +7,15 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { findByCommand, isAlive, type ProcessIdentity } from '../../infra/dev/process-identity.ts'
 import { readStackFile, type StackFile } from '../../infra/dev/stack-file.ts'
 import { apiClient } from '../support/client.ts'
+import { until } from '../support/until.ts'
 import { newDataDir, runCommand, type StackProcess } from './stack-process.ts'
 
 const UP = 'Ctrl-C stops everything.'
 /** Three times the ten seconds that stopping may take. */
 const STOP_WITHIN_MS = 30_000
+
+/** API and workers have seven seconds to end in order, then Postgres has ten, by its own fast shutdown far less. */
+const GONE_WITHIN_MS = 20_000
 
 const left: { dataDir: string; stack: StackProcess }[] = []
 
@@ -39,6 +43,24 @@ function fileOf(dataDir: string): StackFile {
 const serversOf = (processes: StackFile['processes']): ProcessIdentity[] =>
   ['postgres', 'temporal'].flatMap(name => processes[name] ?? [])
 
+/** As an earlier version made it, under the usual umask. */
+function leaveOpen(dataDir: string): void {
+  mkdirSync(join(dataDir, 'objects', 'old'), { recursive: true })
+  mkdirSync(join(dataDir, 'logs'))
+  writeFileSync(join(dataDir, 'objects', 'old', 'object'), 'prompts')
+  writeFileSync(join(dataDir, 'logs', 'api.log.1'), 'lines')
+  symlinkSync('/etc/hostname', join(dataDir, 'link'))
+  for (const [name, mode] of Object.entries({ '.': 0o755, objects: 0o777, 'objects/old/object': 0o666, logs: 0o755 })) {
+    chmodSync(join(dataDir, name), mode)
+  }
+}
+
+/** What ends while it is looked at is nobody's. */
+function isOthersToo(path: string): boolean {
+  const entry = lstatSync(path, { throwIfNoEntry: false })
+  return entry !== undefined && !entry.isSymbolicLink() && (entry.mode & 0o077) !== 0
+}
+
 const killAll = ({ processes }: StackFile): void =>
   Object.values(processes).forEach(({ pid }) => process.kill(pid, 'SIGKILL'))
 
@@ -53,12 +75,15 @@ const askSandbox = (dataDir: string) =>
 describe('npm start', () => {
   test('runs, refuses a second one, goes on after kill -9 of the supervisor, and stops in order', async () => {
     const dataDir = await newDataDir()
+    leaveOpen(dataDir)
     const first = await start(dataDir)
     const reply = await askSandbox(dataDir)
     expect(reply.status).toBe(200)
     expect(reply.headers.get('x-ipop-sandbox')).toBe('true')
-    expect(statSync(join(dataDir, 'dev-api-key')).mode & 0o777).toBe(0o600)
-    expect(statSync(join(dataDir, 'dev-admin-token')).mode & 0o777).toBe(0o600)
+    await apiClient(keyOf(dataDir), fileOf(dataDir).apiUrl).upload('{"custom_id":"a"}')
+    const kept = readdirSync(dataDir, { recursive: true, encoding: 'utf8' })
+    expect(kept).toEqual(expect.arrayContaining(['temporal.db', 'logs/api.log', 'objects/old/object', 'dev-api-key']))
+    expect(['.', ...kept].filter(name => isOthersToo(join(dataDir, name)))).toEqual([])
 
     const second = runCommand('start', { DATA_DIR: dataDir, PORT: '0' })
     expect(await second.ended).toBe(1)
@@ -67,11 +92,13 @@ describe('npm start', () => {
 
     const before = fileOf(dataDir)
     const key = keyOf(dataDir)
+    expect(Object.values(before.processes).filter(isAlive)).toHaveLength(7)
     first.child.kill('SIGKILL')
     await first.ended
+    await until(async () => Object.values(before.processes).every(one => !isAlive(one)), GONE_WITHIN_MS)
+    expect(findByCommand([dataDir])).toEqual([])
     const again = await start(dataDir)
     const after = fileOf(dataDir)
-    expect(Object.values(before.processes).filter(isAlive)).toEqual([])
     expect(after.temporalUiUrl).toBe(before.temporalUiUrl)
     expect(keyOf(dataDir)).toBe(key)
     expect((await askSandbox(dataDir)).status).toBe(200)

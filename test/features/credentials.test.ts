@@ -21,6 +21,7 @@ const HOSTILE_URLS = [
   'https://localhost/v1',
   'https://no-such-host.invalid/v1',
   'https://user:pw@1.1.1.1/v1',
+  'https://1.1.1.1:8443/v1',
   'https://1.1.1.1/v1?key=x',
   'https://1.1.1.1/v1#x',
   'ftp://1.1.1.1',
@@ -57,7 +58,7 @@ describe('a credential', () => {
   test('is kept sealed, shown masked, and listed, the newest first', async () => {
     const { api } = await newTenant(db)
     const first = await newCredential(api, { label: 'work' })
-    const second = await newCredential(api, { provider: 'anthropic', base_url: 'https://1.1.1.1:8443/v1//' })
+    const second = await newCredential(api, { provider: 'anthropic', base_url: 'https://1.1.1.1:80/v1//' })
     expect(first).toEqual({
       id: expect.stringMatching(/^cred_[0-9a-f]{32}$/),
       provider: 'openai',
@@ -67,7 +68,7 @@ describe('a credential', () => {
       health: 'untested',
     })
     expect((await api.get(CREDENTIALS)).body).toEqual([second, first])
-    expect((await stored(second.id))?.base_url).toBe('https://1.1.1.1:8443/v1')
+    expect((await stored(second.id))?.base_url).toBe('https://1.1.1.1:80/v1')
     const { text = '' } = (await stored(first.id)) ?? {}
     expect(text).not.toContain(KEY.slice(3, 12))
     expect(text).not.toContain(Buffer.from(KEY).toString('hex'))

@@ -59,6 +59,8 @@ describe('what is set', () => {
   type Config = ReturnType<typeof readConfig>
   test.each<[string, NodeJS.ProcessEnv, (config: Config) => unknown, unknown]>([
     ['production', { NODE_ENV: 'production' }, c => c.production, true],
+    ['the usual ports', {}, c => c.outbound.ports, undefined],
+    ['ports', { OUTBOUND_PORTS: '443, 8443' }, c => c.outbound.ports, [443, 8443]],
     ['no origin', { CORS_ORIGINS: 'none' }, c => c.corsOrigins, []],
     [
       'origins',
@@ -172,4 +174,9 @@ describe('a wrong variable is one sentence that names it and does not show it', 
     expect(requireDatabaseUrl(readConfig({ DATABASE_URL: 'postgres://h/d' }))).toBe('postgres://h/d')
     expect(requireSigningKey(readConfig({ SIGNING_KEY: 'ab'.repeat(32) }))).toHaveLength(32)
   })
+})
+
+test.each(['', 'https', '0', '65536', '443,', '4e2', '-1'])('OUTBOUND_PORTS %j names no port', text => {
+  const read = () => readConfig({ OUTBOUND_PORTS: text === '' ? ' ' : text })
+  expect(read).toThrow(/^OUTBOUND_PORTS is wrong: .* is no port\.$/)
 })

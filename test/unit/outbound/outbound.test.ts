@@ -19,6 +19,7 @@ let answer: RequestListener
 let answers: LookupAddress[][]
 let asked: string[]
 let strict: Outbound
+let ofTheWeb: Outbound
 let lenient: Outbound
 
 beforeAll(async () => {
@@ -31,7 +32,8 @@ beforeAll(async () => {
     asked.push(hostname)
     return (answers.length > 1 ? answers.shift() : answers[0]) ?? []
   }
-  strict = createOutbound({ allowPrivate: false, resolve })
+  strict = createOutbound({ allowPrivate: false, ports: [443, port], resolve })
+  ofTheWeb = createOutbound({ allowPrivate: false, resolve })
   lenient = createOutbound({ allowPrivate: true, resolve })
 })
 beforeEach(() => {
@@ -42,6 +44,7 @@ beforeEach(() => {
 })
 afterAll(async () => {
   await strict.close()
+  await ofTheWeb.close()
   await lenient.close()
   server.closeAllConnections()
   server.close()
@@ -75,6 +78,43 @@ const HOSTILE: [string, string][] = [
   ['NAT64', 'https://[64:ff9b::7f00:1]/'],
   ['IPv6 unspecified', 'https://[::]/'],
 ]
+
+describe('ports', () => {
+  test.each([22, 25, 6379, 8443, 65_535])('other than those of the web are refused: %d', async other => {
+    const target = `https://1.1.1.1:${other}/`
+    for (const work of [ofTheWeb.check(target), ofTheWeb.fetchBytes(target, OPTIONS)]) {
+      expect(await rejectedBy(OutboundFailure, work)).toMatchObject({
+        kind: 'refused',
+        message: 'the port must be 443 or 80',
+      })
+    }
+    expect(asked).toEqual([])
+  })
+
+  test.each(['https://1.1.1.1/', 'https://1.1.1.1:443/', 'https://1.1.1.1:80/'])(
+    'of the web are not: %s',
+    async target => {
+      expect((await ofTheWeb.check(target)).href).toBe(new URL(target).href)
+    },
+  )
+
+  test('are looked at again where a connection is made', async () => {
+    answers = [[PUBLIC]]
+    const dispatcher = ofTheWeb.dispatcher({ replyTimeoutMs: 1_000, idleTimeoutMs: 1_000 })
+    const refused = request(`https://a.example:${port}/`, { dispatcher })
+    await expect(refused).rejects.toMatchObject({ code: 'OUTBOUND_REFUSED', message: 'the port must be 443 or 80' })
+    expect(asked).toEqual([])
+    await dispatcher.close()
+  })
+
+  test('are those that the operator names, also where private addresses are allowed', async () => {
+    const named = createOutbound({ allowPrivate: true, ports: [8443] })
+    expect((await named.check('http://127.0.0.1:8443/')).port).toBe('8443')
+    expect(await kindOf(named.check('http://127.0.0.1:8444/'))).toBe('refused')
+    expect(await kindOf(named.check('https://127.0.0.1/'))).toBe('refused')
+    await named.close()
+  })
+})
 
 describe('without private addresses', () => {
   test.each(HOSTILE)('refuses %s, and asks nobody', async (_, text) => {
