@@ -38,6 +38,7 @@ import { batchRoutes } from './batches.ts'
 import { chatRoutes } from './chat.ts'
 import { capabilityRoutes, clientConfigRoutes } from './client-config.ts'
 import { credentialRoutes } from './credentials.ts'
+import { completionRoutes } from './completions.ts'
 import type { ApiDeps } from './deps.ts'
 import { embeddingsRoutes } from './embeddings.ts'
 import { estimateRoutes } from './estimate.ts'
@@ -61,6 +62,7 @@ import { videoRoutes } from './videos.ts'
 const FEATURES = [
   ...modelRoutes,
   ...chatRoutes,
+  ...completionRoutes,
   ...embeddingsRoutes,
   ...estimateRoutes,
   ...imageRoutes,

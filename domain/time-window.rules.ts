@@ -62,3 +62,6 @@ export const edgesSql = ({ edges }: SplitWindow, parameter: number, of: (edge: s
     .join('')
 
 export const edgeValues = ({ edges }: SplitWindow): Date[] => edges.flatMap(({ from, to }) => [from, to])
+
+/** OpenAI's form of a time. */
+export const unixSeconds = (time: Date): number => Math.floor(time.getTime() / 1000)

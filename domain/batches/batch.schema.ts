@@ -50,8 +50,8 @@ export const BatchJob = Type.Object(
   },
   { $id: 'BatchJob', additionalProperties: true },
 )
-/** OpenAI's clients also read `object`. The cost is what the rows were charged so far. */
-export type BatchJob = Static<typeof BatchJob> & { object: 'batch'; usage: BatchUsage }
+/** OpenAI's clients also read `object`, and type its times as seconds: `created` is one. The cost is what the rows were charged so far. */
+export type BatchJob = Static<typeof BatchJob> & { object: 'batch'; usage: BatchUsage; created: number }
 export interface BatchUsage {
   input_tokens: number
   output_tokens: number

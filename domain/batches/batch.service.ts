@@ -10,6 +10,7 @@ import { listPage } from '../pages.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
+import { unixSeconds } from '../time-window.rules.ts'
 import { endpointOf, isTerminal, parseCompletionWindow, type BatchInput } from './batch.rules.ts'
 import type {
   BatchDetail,
@@ -155,6 +156,7 @@ const batchView = (row: BatchRow): BatchJob => ({
   last_error: row.last_error,
   metadata: row.metadata,
   created_at: row.created_at.toISOString(),
+  created: unixSeconds(row.created_at),
   deadline_at: row.deadline_at.toISOString(),
   started_at: iso(row.started_at),
   cancel_requested_at: iso(row.cancel_requested_at),

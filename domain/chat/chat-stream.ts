@@ -73,7 +73,7 @@ export async function* chatEvents(
   }
 }
 
-const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
+export const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
 
 const brokenOff = (cause: unknown): DomainError =>
   new DomainError(503, 'service_unavailable', 'The reply broke off: what came so far is not complete. Try again.', {
@@ -81,7 +81,8 @@ const brokenOff = (cause: unknown): DomainError =>
     cause,
   })
 
-function errorEvent(error: unknown): string {
+/** What a stream ends with that has failed, in OpenAI's form. */
+export function errorEvent(error: unknown): string {
   const { message, type, code } = error instanceof DomainError ? error : brokenOff(error)
   return JSON.stringify({ error: { message, type, code, param: null } })
 }

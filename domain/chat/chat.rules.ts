@@ -101,7 +101,7 @@ function requireChoices(n: unknown): void {
   throw badRequest(`\`n\` must be a whole number from 1 to ${MOST_CHOICES}.`, 'n')
 }
 
-export const wantsUsageChunk = (request: ChatCompletionRequest): boolean => {
+export const wantsUsageChunk = (request: Record<string, unknown>): boolean => {
   const options = request['stream_options']
   return isFields(options) && options['include_usage'] === true
 }

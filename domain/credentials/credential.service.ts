@@ -6,6 +6,7 @@ import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
 import { isId, newId } from '../ids.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
+import { unixSeconds } from '../time-window.rules.ts'
 import { NO_SEALED_KEY, sealKey } from './credential-key.ts'
 import { keyChange, NO_KEY } from './credential.rules.ts'
 import type {
@@ -160,5 +161,3 @@ export function credentialView(row: CredentialRow): ProviderCredentialView {
     ...(row.last_used_at === null ? {} : { last_used_at: unixSeconds(row.last_used_at) }),
   }
 }
-
-const unixSeconds = (time: Date): number => Math.floor(time.getTime() / 1000)

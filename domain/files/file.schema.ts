@@ -29,8 +29,8 @@ export const FileObject = Type.Object(
   },
   { $id: 'FileObject', additionalProperties: true },
 )
-/** OpenAI's clients also read `object` and `status`. */
-export type FileObject = Static<typeof FileObject> & { object: 'file'; status: 'processed' }
+/** OpenAI's clients also read `object` and `status`, and type its time as seconds, which `created` has. */
+export type FileObject = Static<typeof FileObject> & { object: 'file'; status: 'processed'; created: number }
 
 export const FileListResponse = Type.Object(
   { object: Type.Literal('list'), data: Type.Array(FileObject) },

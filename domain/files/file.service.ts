@@ -7,6 +7,7 @@ import { isId, newId } from '../ids.ts'
 import { openJobReading } from '../jobs/jobs.service.ts'
 import { listPage } from '../pages.rules.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
+import { unixSeconds } from '../time-window.rules.ts'
 import type { FileList, FileObject, ListFilesQuery } from './file.schema.ts'
 import {
   deleteFileRow,
@@ -194,6 +195,7 @@ const fileView = (row: FileRow): FileObject => ({
   sha256: row.sha256,
   storage_uri: `ipop://files/${row.id}`,
   created_at: row.created_at.toISOString(),
+  created: unixSeconds(row.created_at),
   expires_at: row.expires_at?.toISOString() ?? null,
 })
 

@@ -27,6 +27,7 @@ const withBody = document.operations
 
 const LIMIT_BYTES: Record<string, number> = {
   'POST /chat/completions': 32 * MIB,
+  'POST /completions': 32 * MIB,
   'POST /agent-turns': 32 * MIB,
   'POST /embeddings': 32 * MIB,
   'POST /images/generations': 128 * MIB,
@@ -93,6 +94,8 @@ describe.each(withBody)('%s', (name, operation) => {
     messages: [[], [5], [{}], [{ role: 'evil', content: 'x' }], [{ role: 'user' }], [{ role: 'user', content: 5 }]],
     tools: [[5], [{}], [{ type: 'evil' }], [{ type: 'function' }], [{ type: 'function', function: { name: 'a b' } }]],
     input: ['', [], [''], [5, 'a'], [[]], [[1.5]], [-1], [['a']], [null], Array.from({ length: 2_049 }, () => 'a')],
+    prompt: ['', [], [''], 5, [5], [[1, 2]], ['a', 5], [null], [{}], Array.from({ length: 9 }, () => 'a')],
+    stop: [5, {}, [5], ['a', 'b', 'c', 'd', 'e']],
     instructions: [5, true, {}, [5]],
     conversation: [5, true, 'conv_1', {}],
     truncation: ['never', 5, true],

@@ -49,6 +49,7 @@ describe('an upload', () => {
       sha256: SHA256,
       storage_uri: `ipop://files/${body.id}`,
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      created: Math.floor(Date.parse(body.created_at) / 1000),
       expires_at: null,
     })
     expect((await tenant.api.get(`/files/${body.id}`)).body).toEqual(body)

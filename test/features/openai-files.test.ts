@@ -62,6 +62,7 @@ describe('batches', () => {
     expect(created).toMatchObject({
       object: 'batch',
       status: 'validating',
+      created: Math.floor(Date.parse(String(created.created_at)) / 1000),
       input_file_id: expect.stringMatching(/^file_/),
     })
     const batch = await untilStatus(client, created.id, 'completed', 60_000)

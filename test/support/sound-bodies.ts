@@ -11,6 +11,7 @@ const DRAWING = fakePrompt({
 /** A body of each operation in which nothing is wrong. */
 export const SOUND_BODIES: Record<string, (fileId: string) => Record<string, unknown>> = {
   'POST /chat/completions': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
+  'POST /completions': () => ({ model: 'test/plain', prompt: 'hello' }),
   'POST /agent-turns': () => ({ model: 'test/plain', messages: [{ role: 'user', content: 'hello' }] }),
   'POST /embeddings': () => ({ model: 'test/embed', input: 'hello' }),
   'POST /responses': () => ({ model: 'test/plain', input: 'hello' }),
