@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { runProgram } from './program.ts'
@@ -17,6 +17,8 @@ interface ClientPackage {
 const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ipop', 'clients')
 const FOLDER = process.env['IPOP_CLIENTS_DIR'] || CACHE
 
+const NPM_OPTIONS = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+
 /** From npm. Install scripts are run by name, not by whatever the npm at hand allows. */
 const npmClient = (name: string, version: string, program: string, scripts: string[] = []): ClientPackage => ({
   name,
@@ -24,8 +26,7 @@ const npmClient = (name: string, version: string, program: string, scripts: stri
   program: join('node_modules', '.bin', program),
   install: async folder => {
     await writeFile(join(folder, 'package.json'), '{"private":true}')
-    const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-    await step('npm', ['install', ...options, `${name}@${version}`], folder)
+    await step('npm', ['install', ...NPM_OPTIONS, `${name}@${version}`], folder)
     for (const script of scripts) await step(process.execPath, [join('node_modules', script)], folder)
   },
 })
@@ -41,6 +42,46 @@ const pythonClient = (name: string, version: string, program: string): ClientPac
   },
 })
 
+const PYTHON_3_10 = 'import sys; assert sys.version_info >= (3, 10), "Python 3.10 or later is needed"'
+
+/** Libraries from PyPI in an environment of their own, which its Python stands for. */
+const pythonLibraries = (name: string, version: string, packages: string[]): ClientPackage => ({
+  name,
+  version,
+  program: join('bin', 'python'),
+  install: async folder => {
+    await step('python3', ['-c', PYTHON_3_10], folder)
+    await step('python3', ['-m', 'venv', folder], folder)
+    const options = ['--quiet', '--disable-pip-version-check', '--no-compile']
+    await step(join(folder, 'bin', 'pip'), ['install', ...options, ...packages], folder)
+  },
+})
+
+/** Libraries from npm: a script that imports them has to lie in their folder, where Node itself is the program. */
+const npmLibraries = (name: string, version: string, packages: string[]): ClientPackage => ({
+  name,
+  version,
+  program: 'node',
+  install: async folder => {
+    await writeFile(join(folder, 'package.json'), '{"private":true,"type":"module"}')
+    await step('npm', ['install', ...NPM_OPTIONS, ...packages], folder)
+    await symlink(process.execPath, join(folder, 'node'))
+  },
+})
+
+export const AI_SDK = npmLibraries('ai-sdk', '6.0.326', [
+  'ai@6.0.326',
+  '@ai-sdk/openai@3.0.141',
+  '@ai-sdk/openai-compatible@2.0.92',
+  'zod@4.6.7',
+])
+export const LANGCHAIN = pythonLibraries('langchain-openai', '1.7.4', ['langchain-openai==1.7.4', 'openai==3.57.0'])
+export const AGENTS = pythonLibraries('openai-agents', '0.24.0', ['openai-agents==0.24.0', 'openai==3.57.0'])
+export const PYDANTIC_AI = pythonLibraries('pydantic-ai', '2.68.0', [
+  'pydantic-ai-slim[openai]==2.68.0',
+  'openai==3.57.0',
+])
+export const LITELLM = pythonLibraries('litellm', '1.110.2', ['litellm==1.110.2', 'openai==3.57.0'])
 export const OPENCODE = npmClient('opencode-ai', '1.18.33', 'opencode', ['opencode-ai/postinstall.mjs'])
 export const CODEX = npmClient('@openai/codex', '0.169.0', 'codex')
 export const HERMES = pythonClient('hermes-agent', '0.19.0', 'hermes')
@@ -52,7 +93,8 @@ async function step(command: string, args: string[], cwd: string): Promise<void>
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
 
-export type Installed = { program: string } | { missing: string }
+/** `folder`: where the package and what it needs are. */
+export type Installed = { program: string; folder: string } | { missing: string }
 
 /** Installs it where it is not yet; says why it cannot be had on this machine. */
 export async function installed({ name, version, install, program }: ClientPackage): Promise<Installed> {
@@ -67,7 +109,7 @@ export async function installed({ name, version, install, program }: ClientPacka
     const { code, output } = await runProgram(join(folder, program), ['--version'], { cwd: folder, env: process.env })
     if (code !== 0) throw new Error(`it does not run here: ${lastLine(output)}`)
     await writeFile(join(folder, 'whole'), '')
-    return { program: join(folder, program) }
+    return { program: join(folder, program), folder }
   } catch (error) {
     const missing = error instanceof Error ? error.message : String(error)
     process.stderr.write(`The tests with ${name} are skipped: ${missing}\n`)

@@ -48,6 +48,8 @@ export interface FakeScript {
   /** Ends a stream cleanly, but without finish reason, usage and [DONE]. */
   noDone?: boolean
   toolCalls?: { id?: string; name: string; arguments: string }[]
+  /** What is said once the results of the tools are there, instead of calling them again. */
+  afterTools?: string
   /** Replaces the counted usage. */
   usage?: Record<string, unknown>
   noUsage?: boolean
@@ -92,6 +94,13 @@ export function scriptOf(prompt: string): FakeScript {
     // A prompt that only looks like JSON is echoed like any other.
     return {}
   }
+}
+
+/** The script of a call that may come with the results of tools. */
+export function scriptAfterTools(script: FakeScript, { messages = [] }: UpstreamBody): FakeScript {
+  const { toolCalls: _called, afterTools: reply, ...others } = script
+  if (reply === undefined || !messages.some(message => message.role === 'tool')) return script
+  return { ...others, reply }
 }
 
 /** Plain usage is counted in words, split at white space: exact to foretell in a test, and cheap. */

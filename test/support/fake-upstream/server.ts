@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { ALL, CallRecords, type FakeCall } from './calls.ts'
 import { play } from './play.ts'
 import { FakeVideos } from './videos.ts'
-import { promptOf, scriptOf, type FakeScript, type UpstreamBody } from './script.ts'
+import { promptOf, scriptAfterTools, scriptOf, type FakeScript, type UpstreamBody } from './script.ts'
 
 export interface RunningFakeUpstream {
   /** The base for an OpenAI client, ending in `/v1`. */
@@ -63,7 +63,7 @@ async function upstream(state: State, path: string, request: IncomingMessage, re
   if (!TAKEN.includes(path)) return send(response, 404, { error: { message: path } })
   const body = JSON.parse(await textOf(request)) as FakeCall['body']
   const prompt = promptOf(body)
-  const script = scriptOf(prompt)
+  const script = scriptAfterTools(scriptOf(prompt), body)
   const earlierCalls = script.id === undefined ? 0 : state.records.calls(script.id).length
   const gone = record(state.records, script, request, response, body)
   if (script.video !== undefined && !isFailing(script, earlierCalls)) {
