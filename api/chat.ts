@@ -2,6 +2,7 @@ import { ChatCompletionRequest, ChatCompletionResponse } from '../domain/chat/ch
 import { chatEvents } from '../domain/chat/chat-stream.ts'
 import { wantsUsageChunk } from '../domain/chat/chat.rules.ts'
 import { completeChat, streamChat, type ChatRequest } from '../domain/chat/chat.service.ts'
+import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
 import { EventStream, Reply, streamRoute } from './http/route.ts'
 import { failureAsData } from './http/stream-failure.ts'
 
@@ -22,6 +23,8 @@ export const chatRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ChatCompletionResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    headers: IDEMPOTENCY_HEADERS,
+    repeats: () => 'chat.completions',
     streams: ({ body }) => body.stream === true,
     handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
       const chat: ChatRequest = { requestId, caller, surface: 'chat', request: body, signal, annotate }

@@ -3,6 +3,7 @@ import type { AppendEvents } from '../domain/event-log/event-log.writer.ts'
 import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
 import type { RequestLimiter } from '../domain/limits/request-limiter.ts'
 import type { StreamLimiter } from '../domain/limits/stream-limiter.ts'
+import type { ProcessLife } from '../domain/processes/process-life.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { KeyWatch } from '../domain/tenancy/key-watch.ts'
 import type { TrialDeps } from '../domain/trials/trial.service.ts'
@@ -24,6 +25,7 @@ export interface ApiDeps extends ChatDeps {
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
   keyCache: KeyCache
+  life: Pick<ProcessLife, 'id'>
   keyWatch: KeyWatch
   requestLimits: RequestLimiter
   streamLimits: StreamLimiter

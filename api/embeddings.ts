@@ -1,6 +1,7 @@
 import { EmbeddingsRequest, EmbeddingsResponse } from '../domain/embeddings/embeddings.schema.ts'
 import { createEmbeddings } from '../domain/embeddings/embeddings.service.ts'
 import { SANDBOX_HEADER } from './chat.ts'
+import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
 import { Reply, route } from './http/route.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
@@ -18,6 +19,8 @@ export const embeddingsRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: EmbeddingsResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    headers: IDEMPOTENCY_HEADERS,
+    repeats: () => 'embeddings',
     handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
       const { reply, sandbox } = await createEmbeddings(deps, { requestId, caller, request: body, signal, annotate })
       return new Reply(reply, { headers: sandbox ? SANDBOX_HEADER : {} })

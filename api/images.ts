@@ -1,6 +1,7 @@
 import { ImageGenerationRequest, ImageGenerationResponse } from '../domain/images/image.schema.ts'
 import { generateImages } from '../domain/images/image.service.ts'
 import { SANDBOX_HEADER } from './chat.ts'
+import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
 import { Reply, route } from './http/route.ts'
 
 /** Eight references of 10 MiB in base64, and the prompt. */
@@ -19,6 +20,8 @@ export const imageRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ImageGenerationResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    headers: IDEMPOTENCY_HEADERS,
+    repeats: () => 'images.generations',
     handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
       const { reply, sandbox } = await generateImages(deps, { requestId, caller, request: body, signal, annotate })
       return new Reply(reply, { headers: sandbox ? SANDBOX_HEADER : {} })

@@ -15,6 +15,7 @@ import { createResponse, deleteResponse, listInputItems } from '../domain/respon
 import { replayResponse } from '../domain/responses/response-replay.ts'
 import { streamResponse } from '../domain/responses/response-stream.ts'
 import { SANDBOX_HEADER } from './chat.ts'
+import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
 import { EventStream, Reply, route, streamRoute } from './http/route.ts'
 import { failureAsTyped } from './http/stream-failure.ts'
 
@@ -36,6 +37,8 @@ export const responseRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ResponseObject,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
+    headers: IDEMPOTENCY_HEADERS,
+    repeats: ({ body }) => (body.background === true ? undefined : 'responses.create'),
     streams: ({ body }) => body.stream === true,
     handle: async ({ requestId, caller, body, header, signal, annotate }, deps) => {
       const call = { requestId, caller, request: body, signal, annotate }

@@ -160,7 +160,7 @@ async function beginHolding(deps: { db: Database; listener: Listener; log: Log }
     await Promise.all([balances.stop(), openCalls.stop()])
     await life.stop()
   }
-  return { balances, openCalls, stop }
+  return { life, balances, openCalls, stop }
 }
 
 /** One of several processes tells them to the first, which has the port. */

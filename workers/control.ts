@@ -6,6 +6,7 @@ import { sweepEvents } from '../domain/event-log/retention.ts'
 import { sweepResponses } from '../domain/responses/abandoned.ts'
 import { endLostTurn } from '../domain/turns/turn-end.ts'
 import { sweepReplies } from '../domain/chat/reply-cache.ts'
+import { sweepKeptReplies } from '../domain/idempotency/kept-replies.ts'
 import { endLostVideo, sweepVideos } from '../domain/videos/video-end.ts'
 import { endLostBatch } from '../domain/batches/batch-end.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
@@ -62,6 +63,7 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
         () => sweepFiles(deps),
         () => sweepObjects(deps.objects),
         () => sweepReplies(deps),
+        () => sweepKeptReplies(deps),
         () => sweepEvents(deps.db),
         () => sweepResponses(deps.db),
         () => sweepVideos(deps),

@@ -10,6 +10,7 @@ import { isFault } from './errors.ts'
 import { connectionSignal } from './connection.ts'
 import { keyEndOf, watchKey } from './key-end.ts'
 import { enterStream, limitRequests } from './limits.ts'
+import { digestOf, handleOnce } from './repeats.ts'
 import { sendError, sendReply } from './reply.ts'
 import type { AnyRoute, Auth, RouteRequest } from './route.ts'
 import { requireValid } from '../../domain/validation.rules.ts'
@@ -27,12 +28,15 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
     const gone = connectionSignal(ctx.req.socket)
     try {
       const caller = await identify(route, deps, ctx, passage)
+      const digest = digestOf(route, ctx.req)
       const body = route.body === undefined ? undefined : await readBody(route, route.body, ctx)
       const request = requestOf(route, ctx, passage, { caller, body, gone })
       const leave = await enterStream(route, deps, passage.key, request)
       const unwatch = watchKey(route, deps, ctx, passage, request)
       try {
-        const result = await route.handle(request, deps)
+        const result = await (digest === undefined
+          ? route.handle(request, deps)
+          : handleOnce(route, deps, request, digest))
         await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log, gone })
       } finally {
         unwatch?.()

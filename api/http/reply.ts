@@ -5,6 +5,7 @@ import type { Context } from 'koa'
 import { linkedAbort } from '../../infra/abort.ts'
 import type { Log } from '../../infra/log.ts'
 import { errorReply, isFault } from './errors.ts'
+import { JsonText } from './json-text.ts'
 import { keyEndOf } from './key-end.ts'
 import { hasUnreadBody, linger } from './linger.ts'
 import type { Passage } from './passage.ts'
@@ -64,7 +65,7 @@ interface Head {
 }
 
 function sendJson(ctx: Context, passage: Passage, { status, headers, body }: Head & { body: unknown }): void {
-  const text = JSON.stringify(body)
+  const text = body instanceof JsonText ? body.text : JSON.stringify(body)
   passage.headers['content-type'] = 'application/json; charset=utf-8'
   passage.headers['content-length'] = String(Buffer.byteLength(text))
   endReply(ctx, sendHead(ctx, passage, { status, headers }), text)

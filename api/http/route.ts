@@ -109,6 +109,11 @@ interface Declaration<
   /** The route reads the body itself: what it takes, by content type. */
   upload?: Record<string, TSchema>
   bodyLimitBytes?: number
+  /**
+   * Gives what a request with an Idempotency-Key does, where its reply is kept for one that comes again; undefined
+   * where the operation sees to it itself.
+   */
+  repeats?(request: RouteRequest<P, Q, B, A>): string | undefined
   /** Status of a success; 200 unless told. */
   status?: number
   /** Further statuses that answer with the error body, besides the common ones. */

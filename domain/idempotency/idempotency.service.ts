@@ -11,8 +11,10 @@ export interface IdempotentRequest {
   operation: string
   /** The Idempotency-Key header, where the caller sent one. */
   key: string | undefined
-  request: unknown
 }
+
+/** What makes two requests the same: a value, or the digest of their bytes. */
+type Sameness = { request: unknown } | { sha256: Buffer }
 
 /**
  * Ties the key to the resource that this transaction makes. Gives the id of the resource it is already tied to, where
@@ -21,14 +23,14 @@ export interface IdempotentRequest {
  */
 export async function claimIdempotencyKey(
   tx: Transaction,
-  claim: IdempotentRequest,
+  claim: IdempotentRequest & Sameness,
   resourceId: string,
 ): Promise<string | undefined> {
   if (claim.key === undefined) return undefined
   if (!KEY_FORM.test(claim.key))
     throw badRequest('An Idempotency-Key has 1 to 255 printable characters.', 'Idempotency-Key')
   const scope = [claim.owner.userId, claim.owner.projectId ?? '', claim.operation, claim.key]
-  const sha256 = createHash('sha256').update(JSON.stringify(claim.request)).digest()
+  const sha256 = digestOf(claim)
   const { rowCount } = await tx.query(
     `INSERT INTO idempotency_keys (user_id, project_id, operation, key, request_sha256, resource_id)
      VALUES ($1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text) ON CONFLICT DO NOTHING`,
@@ -44,3 +46,6 @@ export async function claimIdempotencyKey(
   if (earlier?.request_sha256.equals(sha256) === true) return earlier.resource_id
   throw conflict('This Idempotency-Key was used with another request.', 'Idempotency-Key')
 }
+
+const digestOf = (sameness: Sameness): Buffer =>
+  'sha256' in sameness ? sameness.sha256 : createHash('sha256').update(JSON.stringify(sameness.request)).digest()
