@@ -38,6 +38,8 @@ const OUTAGE_PATIENCE_MS = 2 * 60_000
 const FIRST_RETRY_MS = 500
 const LONGEST_RETRY_MS = 5_000
 const DEFAULT_PAUSE_SECONDS = 5
+/** Also where the model says that it may be asked at once: it would be asked without end. */
+const SHORTEST_PAUSE_SECONDS = 1
 
 /**
  * Runs one row to its end: transient failures are tried again, an upstream that is away is waited for a while, and
@@ -140,7 +142,8 @@ async function callPatiently(deps: RowRunDeps, call: RoutedCall, whileAway: Whil
     } catch (error) {
       if (!(error instanceof DomainError) || !error.retryable) throw error
       if (error.code === 'rate_limit_exceeded') {
-        deps.pauses.pause(modelId, error.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS)
+        const seconds = error.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS
+        deps.pauses.pause(modelId, Math.max(SHORTEST_PAUSE_SECONDS, seconds))
         continue
       }
       failedSinceMs ??= Date.now()

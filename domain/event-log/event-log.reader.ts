@@ -1,7 +1,7 @@
 import type { Database } from '../../infra/postgres/database.ts'
 import type { Listener } from '../../infra/postgres/listener.ts'
 import type { LogEvent } from './event-log.rules.ts'
-import { LOG_APPENDS, selectEvents } from './event-log.sql.ts'
+import { LOG_APPENDS, selectEvents, selectLog } from './event-log.sql.ts'
 
 const LOOK_EVERY_MS = 2_000
 const PAGE = 200
@@ -10,7 +10,10 @@ const MOST_RECENT = 32
 
 /** Follows logs for the readers of a process: one query a log and wake-up, however many read it. */
 export interface LogReaders {
-  /** Events after `afterSeq`, in order, as they come; ends when the signal aborts. */
+  /**
+   * Events after `afterSeq`, in order, as they come; ends when the signal aborts. A number beyond the log's end is no
+   * error: nothing comes until the log has passed it.
+   */
   follow(logId: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<LogEvent, void>
 }
 
@@ -19,7 +22,12 @@ interface Tail {
   readers: number
   /** Contiguous, the newest last. */
   recent: LogEvent[]
+  /** Of the log itself, never of what a reader asked for: it is from here that the process looks for more. */
   lastSeq: number
+  /** Resolves when `lastSeq` is the log's. */
+  begun: Promise<void>
+  /** Counts what was added: a reader that found nothing waits until it moves. */
+  version: number
   /** One look at a time; a wake-up meanwhile asks for another. */
   looking: boolean
   again: boolean
@@ -37,8 +45,8 @@ export function createLogReaders({ db, listener }: { db: Database; listener: Lis
   // Notifications may be lost: nobody waits for one alone.
   setInterval(() => [...tails.keys()].forEach(wake), LOOK_EVERY_MS).unref()
 
-  const enter = (logId: string, afterSeq: number): Tail => {
-    const tail = tails.get(logId) ?? newTail(afterSeq)
+  const enter = (logId: string): Tail => {
+    const tail = tails.get(logId) ?? newTail(db, logId)
     tails.set(logId, tail)
     tail.readers += 1
     return tail
@@ -50,12 +58,14 @@ export function createLogReaders({ db, listener }: { db: Database; listener: Lis
 
   return {
     follow: async function* (logId, afterSeq, signal) {
-      const tail = enter(logId, afterSeq)
+      const tail = enter(logId)
       try {
+        await tail.begun
         for (let seq = afterSeq; !signal.aborted;) {
+          const { version } = tail
           const events = await eventsAfter(db, logId, tail, seq)
           if (events.length === 0) {
-            await changed(tail, seq, signal)
+            await changedSince(tail, version, signal)
             continue
           }
           yield* events
@@ -68,14 +78,22 @@ export function createLogReaders({ db, listener }: { db: Database; listener: Lis
   }
 }
 
-const newTail = (lastSeq: number): Tail => ({
-  readers: 0,
-  recent: [],
-  lastSeq,
-  looking: false,
-  again: false,
-  waiters: new Set(),
-})
+function newTail(db: Database, logId: string): Tail {
+  const tail: Tail = {
+    readers: 0,
+    recent: [],
+    lastSeq: 0,
+    begun: Promise.resolve(),
+    version: 0,
+    looking: false,
+    again: false,
+    waiters: new Set(),
+  }
+  tail.begun = selectLog(db, logId).then(
+    log => void (tail.lastSeq = Math.max(tail.lastSeq, Number(log?.last_seq ?? 0))),
+  )
+  return tail
+}
 
 /** From the tail where it reaches back far enough, else a page of the database. */
 async function eventsAfter(db: Database, logId: string, tail: Tail, seq: number): Promise<LogEvent[]> {
@@ -86,9 +104,9 @@ async function eventsAfter(db: Database, logId: string, tail: Tail, seq: number)
   return events
 }
 
-/** Resolves when the tail may hold more than `seq`, or the signal aborts. */
-function changed(tail: Tail, seq: number, signal: AbortSignal): Promise<void> {
-  if (tail.lastSeq > seq || signal.aborted) return Promise.resolve()
+/** Resolves when something was added since that version of the tail, or the signal aborts. */
+function changedSince(tail: Tail, version: number, signal: AbortSignal): Promise<void> {
+  if (tail.version !== version || signal.aborted) return Promise.resolve()
   return new Promise(resolve => {
     const done = () => {
       tail.waiters.delete(done)
@@ -105,6 +123,7 @@ async function look(db: Database, logId: string, tail: Tail): Promise<void> {
   if (tail.looking) return
   tail.looking = true
   try {
+    await tail.begun
     while (tail.again) {
       tail.again = false
       const events = await selectEvents(db, logId, tail.lastSeq, PAGE)
@@ -126,5 +145,6 @@ function extend(tail: Tail, events: readonly LogEvent[]): void {
   const isContiguous = tail.recent.at(-1)?.seq === undefined || tail.recent.at(-1)?.seq === (fresh[0]?.seq ?? 0) - 1
   tail.recent = [...(isContiguous ? tail.recent : []), ...fresh].slice(-MOST_RECENT)
   tail.lastSeq = last.seq
+  tail.version += 1
   ;[...tail.waiters].forEach(wake => wake())
 }

@@ -32,8 +32,9 @@ export async function replayResponse(
   if (log === undefined || log.removed_seq > 0n) return madeEvents(eventsOfState(stateOf(row)), startingAfter)
   // A log counts from 1, a response's events from 0.
   const afterSeq = startingAfter + 1
-  if (log.closed_at !== null && BigInt(afterSeq) >= log.last_seq) return madeEvents([], startingAfter)
-  return storedEvents(deps, logId, afterSeq, signal)
+  const lastSeq = Number(log.last_seq)
+  if (log.closed_at !== null && afterSeq >= lastSeq) return madeEvents([], startingAfter)
+  return storedEvents(deps, logId, { afterSeq, lastSeq }, signal)
 }
 
 async function* madeEvents(
@@ -43,14 +44,15 @@ async function* madeEvents(
   for (const [index, event] of events.entries()) if (index > startingAfter) yield wireEvent(event, index)
 }
 
+/** Whoever asks beyond the end is not sent the last event, but must see it: it ends the stream. */
 async function* storedEvents(
   deps: Deps,
   logId: string,
-  afterSeq: number,
+  { afterSeq, lastSeq }: { afterSeq: number; lastSeq: number },
   signal: AbortSignal,
 ): AsyncGenerator<ResponseEvent, void> {
-  for await (const event of deps.logReaders.follow(logId, afterSeq, signal)) {
-    yield wireEvent(event, event.seq - 1)
+  for await (const event of deps.logReaders.follow(logId, Math.min(afterSeq, lastSeq), signal)) {
+    if (event.seq > afterSeq) yield wireEvent(event, event.seq - 1)
     if (isLastEvent(event.type)) return
   }
 }

@@ -422,3 +422,26 @@ describe('what is refused', () => {
     expectError(await tenant.api.post(`${RESPONSES}/${id}/cancel`), 400, { param: 'response_id' })
   })
 })
+
+test('a reader who asks beyond the end of a running response is sent nothing, and ends with it', async () => {
+  const tenant = await newTenant(db)
+  const live = await tenant.api.open(
+    RESPONSES,
+    bodyOf(tenant, { chunks: ['one', ' two', ' three'], chunkDelayMs: 150 }, { stream: true }),
+  )
+  const events: TurnEvent[] = []
+  let beyond: Promise<TurnEvent[]> | undefined
+  for await (const event of parsedEvents(live.body as ReadableStream<Uint8Array>)) {
+    events.push(event)
+    beyond ??= replay(tenant, event.data.response.id as string, 1_000)
+  }
+  expect(events.at(-1)?.type).toBe('response.completed')
+  expect(await beyond).toEqual([])
+})
+
+test.each(['2147483649', '99999999999999999999', '-2', '1e3', 'x'])('starting_after=%s is a 400', async after => {
+  const tenant = await newTenant(db)
+  const { body } = await respond(tenant, { reply: 'x' })
+  const reply = await tenant.api.get(`${RESPONSES}/${body.id}?stream=true&starting_after=${after}`)
+  expectError(reply, 400, { param: 'starting_after' })
+})
