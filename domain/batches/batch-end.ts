@@ -1,12 +1,11 @@
 import { Readable } from 'node:stream'
-import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { Database } from '../../infra/postgres/database.ts'
 import type { ObjectStore } from '../../infra/objects/store.ts'
 import { appendEvent } from '../events/events.service.ts'
 import { publishFile, writeFile, type WrittenFile } from '../files/file.service.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { LOSS_TEXT, type JobLoss, type JobRun } from '../jobs/jobs.rules.ts'
-import { endJob, touchJob } from '../jobs/jobs.service.ts'
-import { JobSuperseded } from '../jobs/superseded.ts'
+import { endRun, inRun, type RunTransaction } from '../jobs/run-transaction.ts'
 import { releaseHold } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import { endingOf, errorLine, isTerminal, UNRUN_ERROR, type BatchEnded, type BatchEnding } from './batch.rules.ts'
@@ -35,12 +34,12 @@ export async function finalizeBatch(
 ): Promise<BatchEnded> {
   const before = await selectBatchOfJob(deps.db, batchId)
   if (isTerminal(before.status)) return ended(before, before.status)
-  const ending = await inTransaction(deps.db, tx => closeRows(tx, job.run, batchId, workEnded))
+  const ending = await inRun(deps.db, job.run, tx => closeRows(tx, batchId, workEnded))
   const batch = await selectBatchOfJob(deps.db, batchId)
   const outputFile = await assemble(deps, job, batch, 'completed')
   const errorFile = await assemble(deps, job, batch, 'not_completed')
-  await inTransaction(deps.db, tx =>
-    endBatch(tx, job.run, batch, { status: ending, outputFile, errorFile, lastError: reason ?? null }),
+  await endRun(deps.db, job.run, ending, tx =>
+    endBatch(tx, batch, { status: ending, outputFile, errorFile, lastError: reason ?? null }),
   )
   return ended(batch, ending)
 }
@@ -64,17 +63,8 @@ export async function endLostBatch(deps: Deps, run: JobRun, loss: JobLoss): Prom
   await finalizeBatch(deps, job, run.resourceId, loss === 'cancelled' ? 'cancelled' : 'failed', LOSS_TEXT[loss])
 }
 
-/**
- * Gives rows without a result the error of the end that is coming, counts them all, and gives that end.
- * Errors: JobSuperseded.
- */
-export async function closeRows(
-  tx: Transaction,
-  run: JobRun,
-  batchId: string,
-  workEnded: BatchEnding,
-): Promise<BatchEnding> {
-  if (!(await touchJob(tx, run))) throw new JobSuperseded()
+/** Gives rows without a result the error of the end that is coming, counts them all, and gives that end. */
+export async function closeRows(tx: RunTransaction, batchId: string, workEnded: BatchEnding): Promise<BatchEnding> {
   const { status } = await selectBatchOfJob(tx, batchId)
   const ending = endingOf(status, workEnded, await hasUnfinishedRows(tx, batchId))
   if (ending !== 'completed') {
@@ -133,11 +123,9 @@ export interface BatchEndWrite {
   lastError: string | null
 }
 
-/** The last transaction of a batch; nothing where its job has ended or another run has taken over. */
-export async function endBatch(tx: Transaction, run: JobRun, batch: BatchRow, end: BatchEndWrite): Promise<void> {
+/** What a batch's last transaction writes. */
+export async function endBatch(tx: RunTransaction, batch: BatchRow, end: BatchEndWrite): Promise<void> {
   const owner = { userId: batch.user_id, projectId: batch.project_id }
-  await releaseHold(tx, batch.id, owner)
-  if (!(await endJob(tx, run, end.status))) throw new JobSuperseded()
   await publish(tx, end.outputFile, 'batch_output', `${batch.id}_output.jsonl`)
   await publish(tx, end.errorFile, 'batch_error', `${batch.id}_error.jsonl`)
   const ended = await setEnded(tx, batch.id, {
@@ -158,10 +146,11 @@ export async function endBatch(tx: Transaction, run: JobRun, batch: BatchRow, en
       cost_usd: usdNumber(ended.cost_nanos),
     },
   })
+  tx.atCommit(() => releaseHold(tx, batch.id, owner))
 }
 
 async function publish(
-  tx: Transaction,
+  tx: RunTransaction,
   file: WrittenFile | undefined,
   purpose: string,
   filename: string,

@@ -1,13 +1,12 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { Database } from '../../infra/postgres/database.ts'
 import type { ObjectStore } from '../../infra/objects/store.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import { objectKeyOf } from '../files/file.service.ts'
 import { newRequestId } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
-import { touchJob } from '../jobs/jobs.service.ts'
-import { JobSuperseded } from '../jobs/superseded.ts'
-import { placeHold } from '../ledger/ledger.service.ts'
-import { recallLeases } from '../ledger/leases.ts'
+import { endRun, inRun } from '../jobs/run-transaction.ts'
+import { requireHold } from '../ledger/ledger.service.ts'
+import { withHold } from '../ledger/leases.ts'
 import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { chunkCountOf, isTerminal, MOST_INPUT_BYTES, MOST_ROWS, ROWS_PER_CHUNK } from './batch.rules.ts'
 import { selectBatchOfJob, setInProgress, type BatchRow } from './batch.sql.ts'
@@ -23,7 +22,7 @@ import {
   type RowContext,
 } from './row.rules.ts'
 import { insertChunks, insertRows, type NewRow } from './row.sql.ts'
-import { badRequest } from '../errors.ts'
+import { badRequest, DomainError, paymentRequired } from '../errors.ts'
 
 interface Deps {
   db: Database
@@ -73,8 +72,7 @@ async function writeRows(deps: Deps, job: JobContext, batch: BatchRow): Promise<
   const seen = new Set<string>()
   let page: NewRow[] = []
   const flush = async () => {
-    if (!(await touchJob(deps.db, job.run))) throw new JobSuperseded()
-    await insertRows(deps.db, batch.id, page)
+    await inRun(deps.db, job.run, tx => insertRows(tx, batch.id, page))
     job.heartbeat(census.total)
     page = []
   }
@@ -145,40 +143,38 @@ function refusalOf({ total, unreadable }: Census): string | undefined {
 
 async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Census): Promise<BatchPlan> {
   const owner = { userId: batch.user_id, projectId: batch.project_id }
-  const place = () =>
-    inTransaction(deps.db, async tx => {
-      const placed = await placeHold(tx, batch.id, owner, census.expectedNanos)
-      if (!placed.placed) return placed
-      await insertChunks(tx, batch.id, census.total, ROWS_PER_CHUNK)
-      await setInProgress(tx, batch.id, {
-        total: census.total,
-        failed: census.failed,
-        reservedNanos: census.expectedNanos,
-      })
-      return placed
+  const { total, failed, expectedNanos } = census
+  const start = () =>
+    inRun(deps.db, job.run, async tx => {
+      await insertChunks(tx, batch.id, total, ROWS_PER_CHUNK)
+      await setInProgress(tx, batch.id, { total, failed, reservedNanos: expectedNanos })
+      tx.atCommit(() => requireHold(tx, batch.id, owner, expectedNanos, notCovered(expectedNanos)))
     })
-  let hold = await place()
-  if (!hold.placed && hold.leasedNanos > 0n) {
-    await recallLeases(deps.db, owner.userId)
-    hold = await place()
-  }
-  if (!hold.placed) {
-    const amounts = `${usdText(census.expectedNanos)} USD are expected to be needed and ${usdText(hold.availableNanos)} USD are free`
-    return failBatch(deps, job, batch, `payment_required: ${amounts}. Add credit, or ask for fewer output tokens.`)
+  try {
+    await withHold(deps.db, owner.userId, start)
+  } catch (error) {
+    if (!(error instanceof DomainError && error.status === 402)) throw error
+    return failBatch(deps, job, batch, error.message)
   }
   return {
     outcome: 'ready',
-    chunkCount: census.failed === census.total ? 0 : chunkCountOf(census.total),
-    total: census.total,
-    failed: census.failed,
+    chunkCount: failed === total ? 0 : chunkCountOf(total),
+    total,
+    failed,
     model: modelNameOf(census.models),
   }
 }
 
-async function failBatch(deps: Deps, job: JobContext, batch: BatchRow, reason: string): Promise<BatchPlan> {
-  await inTransaction(deps.db, tx => closeRows(tx, job.run, batch.id, 'failed'))
-  await inTransaction(deps.db, tx =>
-    endBatch(tx, job.run, batch, { status: 'failed', outputFile: undefined, errorFile: undefined, lastError: reason }),
+const notCovered = (expected: Nanos) => (available: Nanos) =>
+  paymentRequired(
+    `payment_required: ${usdText(expected)} USD are expected to be needed and ${usdText(available)} USD are free. ` +
+      'Add credit, or ask for fewer output tokens.',
   )
+
+async function failBatch(deps: Deps, job: JobContext, batch: BatchRow, reason: string): Promise<BatchPlan> {
+  await endRun(deps.db, job.run, 'failed', async tx => {
+    await closeRows(tx, batch.id, 'failed')
+    await endBatch(tx, batch, { status: 'failed', outputFile: undefined, errorFile: undefined, lastError: reason })
+  })
   return { outcome: 'failed' }
 }

@@ -1,4 +1,5 @@
 import { queryFirst, queryOne, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import type { RunTransaction } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { KeyRules, Owner } from '../tenancy/tenancy.rules.ts'
@@ -110,7 +111,7 @@ export interface ValidatedTotals {
 }
 
 /** False where the batch is past validating. */
-export async function setInProgress(tx: Transaction, id: string, totals: ValidatedTotals): Promise<boolean> {
+export async function setInProgress(tx: RunTransaction, id: string, totals: ValidatedTotals): Promise<boolean> {
   const { rowCount } = await tx.query(
     `UPDATE batches SET status = 'in_progress', started_at = now(), rows_total = $2::integer, rows_failed = $3::integer,
        reserved_nanos = $4::bigint
@@ -121,7 +122,7 @@ export async function setInProgress(tx: Transaction, id: string, totals: Validat
 }
 
 /** Counts the batch's rows anew: one that was cancelled while it was validated still says how many it had. */
-export async function recount(tx: Transaction, id: string): Promise<void> {
+export async function recount(tx: RunTransaction, id: string): Promise<void> {
   await tx.query(
     `UPDATE batches SET
        rows_total = (SELECT count(*) FROM batch_rows WHERE batch_id = $1::text),
@@ -132,7 +133,7 @@ export async function recount(tx: Transaction, id: string): Promise<void> {
   )
 }
 
-export async function setFinalizing(tx: Transaction, id: string): Promise<void> {
+export async function setFinalizing(tx: RunTransaction, id: string): Promise<void> {
   await tx.query(
     `UPDATE batches SET status = 'finalizing' WHERE id = $1::text AND status IN ('validating', 'in_progress')`,
     [id],
@@ -146,7 +147,7 @@ export interface BatchEnd {
   lastError: string | null
 }
 
-export async function setEnded(tx: Transaction, id: string, end: BatchEnd): Promise<BatchRow> {
+export async function setEnded(tx: RunTransaction, id: string, end: BatchEnd): Promise<BatchRow> {
   return queryOne<BatchRow>(
     tx,
     `UPDATE batches SET status = $2::text, output_file_id = $3::text, error_file_id = $4::text, last_error = $5::text,

@@ -8,7 +8,7 @@ import { DomainError } from '../errors.ts'
 import { objectKeyOf } from '../files/file.service.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
-import { JobSuperseded } from '../jobs/superseded.ts'
+import { inRun } from '../jobs/run-transaction.ts'
 import { availableNanos, heldFor, requireAccount } from '../ledger/ledger.service.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Progress } from './batch.rules.ts'
@@ -43,16 +43,24 @@ export async function runBatchChunk(
   chunkIndex: number,
 ): Promise<Progress> {
   const claim: ChunkClaim = { batchId, chunkIndex, run: job.run.run, attempt: job.attempt }
-  const chunk = await claimChunk(deps.db, claim)
-  if (!(await touchJob(deps.db, job.run))) throw new JobSuperseded()
-  if (chunk !== undefined) {
-    const batch = await selectBatchOfJob(deps.db, batchId)
-    const rows = await takeUnfinishedRows(deps.db, batchId, chunk)
-    const wanted = batch.status !== 'cancelling' && rows.length > 0
-    if (wanted) await runRows(deps, job, batch, claim, rows)
-  }
+  const { batch, rows } = await takeChunk(deps, job, claim)
+  if (rows.length > 0) await runRows(deps, job, batch, claim, rows)
   const { rows_total: total, rows_completed: completed, rows_failed: failed } = await selectBatchOfJob(deps.db, batchId)
   return { total, completed, failed }
+}
+
+/** The rows to run: none where a newer attempt has the chunk, or the batch is to stop. Errors: JobSuperseded. */
+async function takeChunk(
+  { db }: ChunkDeps,
+  { run }: JobContext,
+  claim: ChunkClaim,
+): Promise<{ batch: BatchRow; rows: Taken[] }> {
+  return inRun(db, run, async tx => {
+    const chunk = await claimChunk(tx, claim)
+    const batch = await selectBatchOfJob(tx, claim.batchId)
+    const isWanted = chunk !== undefined && batch.status !== 'cancelling'
+    return { batch, rows: isWanted ? await takeUnfinishedRows(tx, claim.batchId, chunk) : [] }
+  })
 }
 
 async function runRows(

@@ -1,9 +1,11 @@
 import type { Metrics } from '../../infra/metrics.ts'
-import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { Database } from '../../infra/postgres/database.ts'
 import type { CallRecord } from '../calls/call.rules.ts'
 import { countCall, recordCalls } from '../calls/call.service.ts'
 import { createGroupCommit } from '../../infra/postgres/group-commit.ts'
-import { availableNanos, lockAccounts } from '../ledger/ledger.service.ts'
+import type { JobRun } from '../jobs/jobs.rules.ts'
+import { inRuns, type RunTransaction } from '../jobs/run-transaction.ts'
+import { availableNanos } from '../ledger/ledger.service.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import { addToBatches, finishRows, type BatchDelta, type RowResult } from './row.sql.ts'
 
@@ -25,7 +27,12 @@ export type CommitRow = (row: FinishedRow) => Promise<RowCommitted>
 
 export function createRowCommit(deps: { db: Database; metrics: Metrics }): CommitRow {
   return createGroupCommit<FinishedRow, RowCommitted>(async rows => {
-    const committed = await inTransaction(deps.db, tx => commitRows(tx, rows))
+    const committed = await inRuns(deps.db, rows.map(runOf), (tx, mayWrite) =>
+      commitRows(
+        tx,
+        rows.filter(row => mayWrite(runOf(row))),
+      ),
+    )
     committed.calls.forEach(call => countCall(deps.metrics, call))
     deps.metrics.commitSize.observe(rows.length)
     return rows.map(row => ({
@@ -35,10 +42,11 @@ export function createRowCommit(deps: { db: Database; metrics: Metrics }): Commi
   })
 }
 
+const runOf = ({ result }: FinishedRow): JobRun => ({ resourceId: result.batchId, run: result.run })
+
 const rowKey = (batchId: string, rowIndex: number): string => `${batchId} ${rowIndex}`
 
-async function commitRows(tx: Transaction, rows: readonly FinishedRow[]) {
-  await lockAccounts(tx, [...new Set(rows.map(row => row.userId))])
+async function commitRows(tx: RunTransaction, rows: readonly FinishedRow[]) {
   const written = new Set(
     (
       await finishRows(
@@ -49,8 +57,9 @@ async function commitRows(tx: Transaction, rows: readonly FinishedRow[]) {
   )
   const won = rows.filter(({ result }) => written.has(rowKey(result.batchId, result.rowIndex)))
   const calls = won.flatMap(row => row.call ?? [])
-  const recorded = calls.length === 0 ? undefined : await recordCalls(tx, calls)
   await addToBatches(tx, deltasOf(won))
+  // At last: it locks the accounts.
+  const recorded = calls.length === 0 ? undefined : await recordCalls(tx, calls)
   return {
     calls,
     available: new Map(recorded?.accounts.map(account => [account.user_id, availableNanos(account)])),

@@ -1,4 +1,5 @@
-import { queryFirst, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import { queryFirst, type Queryable } from '../../infra/postgres/database.ts'
+import type { RunTransaction } from '../jobs/run-transaction.ts'
 import type { RowError } from './batch.rules.ts'
 
 export interface BatchRowRow {
@@ -28,8 +29,8 @@ export interface NewRow {
 }
 
 /** Inserts rows that are not there yet: a repeated validation keeps the request ids of the first. */
-export async function insertRows(db: Queryable, batchId: string, rows: readonly NewRow[]): Promise<void> {
-  await db.query(
+export async function insertRows(tx: RunTransaction, batchId: string, rows: readonly NewRow[]): Promise<void> {
+  await tx.query(
     `INSERT INTO batch_rows (batch_id, row_index, custom_id, request_id, status, model, byte_offset, byte_length, error)
      SELECT $1::text, r.row_index, r.custom_id, r.request_id, CASE WHEN r.error IS NULL THEN 'pending' ELSE 'failed' END,
        r.model, r.byte_offset, r.byte_length, r.error::jsonb
@@ -51,7 +52,7 @@ export async function insertRows(db: Queryable, batchId: string, rows: readonly 
 
 /** Divides the rows into chunks, once. */
 export async function insertChunks(
-  tx: Transaction,
+  tx: RunTransaction,
   batchId: string,
   rowCount: number,
   rowsPerChunk: number,
@@ -74,11 +75,11 @@ export interface ChunkClaim {
 
 /** Makes this attempt the one that may write the chunk's rows. Undefined where a newer one has it. */
 export async function claimChunk(
-  db: Queryable,
+  tx: RunTransaction,
   claim: ChunkClaim,
 ): Promise<{ first_row: number; row_count: number } | undefined> {
   return queryFirst(
-    db,
+    tx,
     `UPDATE batch_chunks SET run = $3::integer, attempt = $4::integer
      WHERE batch_id = $1::text AND chunk_index = $2::integer AND (run, attempt) <= ($3::integer, $4::integer)
      RETURNING first_row, row_count`,
@@ -88,11 +89,11 @@ export async function claimChunk(
 
 /** The chunk's rows that are still to be run, marked as running. */
 export async function takeUnfinishedRows(
-  db: Queryable,
+  tx: RunTransaction,
   batchId: string,
   chunk: { first_row: number; row_count: number },
 ): Promise<Pick<BatchRowRow, 'row_index' | 'custom_id' | 'request_id' | 'byte_offset' | 'byte_length'>[]> {
-  const { rows } = await db.query<
+  const { rows } = await tx.query<
     Pick<BatchRowRow, 'row_index' | 'custom_id' | 'request_id' | 'byte_offset' | 'byte_length'>
   >(
     `WITH taken AS (
@@ -113,11 +114,11 @@ export interface RowResult extends ChunkClaim {
 }
 
 /**
- * Writes the results of rows that have none yet, where their writer still holds the chunk in the job's current run.
+ * Writes the results of rows that have none yet, where their writer still holds the chunk.
  * Gives the rows that were written: only those may be charged.
  */
 export async function finishRows(
-  tx: Transaction,
+  tx: RunTransaction,
   results: readonly RowResult[],
 ): Promise<{ batch_id: string; row_index: number }[]> {
   const { rows } = await tx.query<{ batch_id: string; row_index: number }>(
@@ -127,7 +128,6 @@ export async function finishRows(
        AS g(batch_id, chunk_index, run, attempt, row_index, output_line, error)
      JOIN batch_chunks c ON c.batch_id = g.batch_id AND c.chunk_index = g.chunk_index
        AND c.run = g.run AND c.attempt = g.attempt
-     JOIN jobs j ON j.resource_id = g.batch_id AND j.run = g.run AND j.state = 'open'
      WHERE r.batch_id = g.batch_id AND r.row_index = g.row_index AND r.status IN ('pending', 'queued', 'running')
      RETURNING r.batch_id, r.row_index`,
     [
@@ -153,7 +153,7 @@ export interface BatchDelta {
 }
 
 /** Adds finished rows to their batches, in one order, and says that the jobs are alive. */
-export async function addToBatches(tx: Transaction, deltas: readonly BatchDelta[]): Promise<void> {
+export async function addToBatches(tx: RunTransaction, deltas: readonly BatchDelta[]): Promise<void> {
   for (const delta of [...deltas].sort((a, b) => (a.batchId < b.batchId ? -1 : 1))) {
     await tx.query(
       `WITH touched AS (UPDATE jobs SET touched_at = now() WHERE resource_id = $1::text AND state = 'open')
@@ -175,7 +175,7 @@ const PAGE_BYTES = 16 * 1024 * 1024
 
 /** Gives every row that has no result the same error. */
 export async function closeUnfinishedRows(
-  tx: Transaction,
+  tx: RunTransaction,
   batchId: string,
   status: 'cancelled' | 'failed',
   error: RowError,

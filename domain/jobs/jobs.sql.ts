@@ -108,6 +108,19 @@ export async function touchRun(tx: Queryable, { resourceId, run }: JobRun): Prom
   return rowCount === 1
 }
 
+/** Locks the jobs in one order; gives the current runs of those that are open. */
+export async function lockRuns(
+  tx: Transaction,
+  runs: readonly JobRun[],
+): Promise<Pick<JobRow, 'resource_id' | 'run'>[]> {
+  const { rows } = await tx.query<Pick<JobRow, 'resource_id' | 'run' | 'state'>>(
+    `SELECT resource_id, run, state FROM jobs WHERE resource_id = ANY($1::text[])
+     ORDER BY resource_id FOR NO KEY UPDATE`,
+    [[...new Set(runs.map(({ resourceId }) => resourceId))]],
+  )
+  return rows.filter(({ state }) => state === 'open')
+}
+
 /** Ends the job, once. False where this run is not the current one of an open job. */
 export async function setJobEnded(tx: Transaction, { resourceId, run }: JobRun, outcome: string): Promise<boolean> {
   const { rowCount } = await tx.query(

@@ -1,5 +1,5 @@
 import type { Metrics } from '../../infra/metrics.ts'
-import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
+import type { Database, Transaction } from '../../infra/postgres/database.ts'
 import type { CallRecord } from '../calls/call.rules.ts'
 import { countCall, recordCalls } from '../calls/call.service.ts'
 import { usageView } from '../chat/usage.rules.ts'
@@ -8,8 +8,7 @@ import { appendIn, claimLog } from '../event-log/event-log.service.ts'
 import { appendEvent } from '../events/events.service.ts'
 import { uuidOf } from '../ids.ts'
 import { LOSS_TEXT, type JobLoss, type JobRun } from '../jobs/jobs.rules.ts'
-import { endJob } from '../jobs/jobs.service.ts'
-import { JobSuperseded } from '../jobs/superseded.ts'
+import { endRun, inRun, type RunTransaction } from '../jobs/run-transaction.ts'
 import { releaseHold } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import { isEnded, type TurnEnding } from './turn.rules.ts'
@@ -44,20 +43,12 @@ const usageData = (call: CallRecord) => ({ usage: usageView(call.usage), cost_us
  * Errors: JobSuperseded where another run or attempt has it.
  */
 export async function commitTurnEnd(deps: Deps, run: JobRun, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
-  await inTransaction(deps.db, tx => endTurnIn(deps, tx, run, turn, end, last))
+  await endRun(deps.db, run, end.ending, tx => endTurnIn(deps, tx, turn, end, last))
   if (end.call !== undefined) countCall(deps.metrics, end.call)
 }
 
-async function endTurnIn(
-  deps: Deps,
-  tx: Transaction,
-  run: JobRun,
-  turn: TurnRow,
-  end: TurnEnd,
-  last: Append,
-): Promise<void> {
+async function endTurnIn(deps: Deps, tx: RunTransaction, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
   const owner = { userId: turn.user_id, projectId: turn.project_id }
-  if (!(await endJob(tx, run, end.ending))) throw new JobSuperseded()
   await appendIn(tx, last)
   await setTurnEnded(tx, turn.id, end.ending, end.error)
   await deps.turnSettled(tx, turn, end)
@@ -81,7 +72,7 @@ export async function endTurn(deps: Deps, run: JobRun, ending: TurnEnding, error
   const turn = await selectTurnOfJob(deps.db, run.resourceId)
   if (isEnded(turn.lifecycle)) return
   const writer = { logId: uuidOf(turn.id), run: run.run, attempt: LAST_ATTEMPT }
-  await claimLog(deps.db, writer)
+  await inRun(deps.db, run, tx => claimLog(tx, writer))
   const end: TurnEnd = { ending, error, call: undefined }
   await commitTurnEnd(deps, run, turn, end, { ...writer, step: 1, events: endEvents(end), closes: true })
 }

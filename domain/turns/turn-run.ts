@@ -1,4 +1,4 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { Database } from '../../infra/postgres/database.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { answeredFields, type CallRecord } from '../calls/call.rules.ts'
@@ -18,6 +18,7 @@ import { createEventWriter, type AppendEvents, type EventWriter } from '../event
 import { uuidOf } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
+import { inRun } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
@@ -65,9 +66,9 @@ interface Attempt {
  * leaves.
  */
 export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string): Promise<TurnEnded> {
-  const begun = await begin(deps, job, turnId)
-  if (begun === undefined) return endedAlready(await selectTurnOfJob(deps.db, turnId))
-  const { turn, voidAfterSeq } = begun
+  const before = await selectTurnOfJob(deps.db, turnId)
+  if (isEnded(before.lifecycle)) return endedAlready(before)
+  const { turn, voidAfterSeq } = await begin(deps, job, turnId)
   const stop = new AbortController()
   const writer = createEventWriter({
     append: deps.appendEvents,
@@ -96,17 +97,13 @@ export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string
   }
 }
 
-/** Takes the turn and its log. Undefined where it has ended. Errors: JobSuperseded. */
+/** Takes the turn and its log. Errors: JobSuperseded. */
 async function begin(
   deps: TurnRunDeps,
   job: JobContext,
   turnId: string,
-): Promise<{ turn: TurnRow; voidAfterSeq: number | undefined } | undefined> {
-  return inTransaction(deps.db, async tx => {
-    const isOurs = await touchJob(tx, job.run)
-    const turn = await selectTurnOfJob(tx, turnId)
-    if (isEnded(turn.lifecycle)) return undefined
-    if (!isOurs) throw new JobSuperseded()
+): Promise<{ turn: TurnRow; voidAfterSeq: number | undefined }> {
+  return inRun(deps.db, job.run, async tx => {
     const log = await claimLog(tx, { logId: uuidOf(turnId), run: job.run.run, attempt: job.attempt })
     const before = await beginAttempt(tx, turnId, job.attempt, log.last_seq)
     const wroteSomething = before.attempt_seq !== null && before.attempt_seq < log.last_seq
@@ -174,9 +171,9 @@ async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIt
   }
 }
 
-function tellStreaming({ db }: TurnRunDeps, { turn, writer }: Attempt): void {
+function tellStreaming({ db }: TurnRunDeps, { turn, job, writer }: Attempt): void {
   writer.add(lifecycleEvent('streaming'))
-  void setLifecycle(db, turn.id, 'streaming').catch(() => undefined)
+  void inRun(db, job.run, tx => setLifecycle(tx, turn.id, 'streaming')).catch(() => undefined)
 }
 
 const callsTools = ({ choices }: Pick<Chunk, 'choices'>): boolean =>

@@ -1,4 +1,5 @@
 import { queryFirst, queryOne, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import type { RunTransaction } from '../jobs/run-transaction.ts'
 import type { Caller, KeyRules, Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
 import type { TurnEnding, TurnSurface } from './turn.rules.ts'
@@ -61,7 +62,7 @@ export const selectTurnOfJob = (db: Queryable, turnId: string): Promise<TurnRow>
 
 /** Begins an attempt after `afterSeq` of its log. Gives the turn with the attempt_seq of the one before. */
 export async function beginAttempt(
-  tx: Transaction,
+  tx: RunTransaction,
   turnId: string,
   attempt: number,
   afterSeq: bigint,
@@ -77,8 +78,8 @@ export async function beginAttempt(
 }
 
 /** Moves a running turn on; one that is to be canceled stays so. */
-export async function setLifecycle(db: Queryable, turnId: string, lifecycle: TurnLifecycle): Promise<void> {
-  await db.query(
+export async function setLifecycle(tx: RunTransaction, turnId: string, lifecycle: TurnLifecycle): Promise<void> {
+  await tx.query(
     `UPDATE agent_turns SET lifecycle = $2::text
      WHERE id = $1::text AND lifecycle IN ('warming', 'running', 'streaming')`,
     [turnId, lifecycle],
@@ -115,7 +116,7 @@ export async function deleteEndedTurn(tx: Transaction, owner: Owner, turnId: str
 
 /** The turn's last state; what was asked is forgotten. */
 export async function setTurnEnded(
-  tx: Transaction,
+  tx: RunTransaction,
   turnId: string,
   ending: TurnEnding,
   error: TurnRow['error'],

@@ -1,17 +1,15 @@
 import type { Metrics } from '../../infra/metrics.ts'
-import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
-import type { ObjectStore } from '../../infra/objects/store.ts'
+import type { Database } from '../../infra/postgres/database.ts'
 import type { CallRecord } from '../calls/call.rules.ts'
 import { countCall, recordCalls } from '../calls/call.service.ts'
 import { appendEvent } from '../events/events.service.ts'
 import { uuidOf } from '../ids.ts'
 import { LOSS_TEXT, type JobLoss, type JobRun } from '../jobs/jobs.rules.ts'
-import { endJob } from '../jobs/jobs.service.ts'
-import { JobSuperseded } from '../jobs/superseded.ts'
+import { endRun, type RunTransaction } from '../jobs/run-transaction.ts'
 import { releaseHold } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import { isEnded, type VideoEnding } from './video.rules.ts'
-import { forgetContent, selectOldContents, selectVideoById, setVideoEnded, type VideoRow } from './video.sql.ts'
+import { selectVideoById, setVideoEnded, type VideoRow } from './video.sql.ts'
 
 interface Deps {
   db: Database
@@ -29,25 +27,22 @@ export async function endVideo(
   ending: VideoEnding,
   error: string | null,
 ): Promise<void> {
-  const call = await inTransaction(deps.db, async tx => {
-    const video = await selectVideoById(tx, videoId)
-    if (video === undefined || isEnded(video.status)) return undefined
-    const record = callRecord(video, ending, error)
-    await endVideoIn(tx, run, video, ending, error)
+  const video = await selectVideoById(deps.db, videoId)
+  if (video === undefined || isEnded(video.status)) return
+  const record = callRecord(video, ending, error)
+  await endRun(deps.db, run, ending, async tx => {
+    await endVideoIn(tx, video, ending, error)
     tx.atCommit(() => Promise.all([recordCalls(tx, [record]), releaseHold(tx, video.id, ownerOf(video))]))
-    return record
   })
-  if (call !== undefined) countCall(deps.metrics, call)
+  countCall(deps.metrics, record)
 }
 
 async function endVideoIn(
-  tx: Transaction,
-  run: JobRun,
+  tx: RunTransaction,
   video: VideoRow,
   ending: VideoEnding,
   error: string | null,
 ): Promise<void> {
-  if (!(await endJob(tx, run, ending))) throw new JobSuperseded()
   await setVideoEnded(tx, video.id, ending, error)
   await appendEvent(tx, {
     owner: ownerOf(video),
@@ -95,18 +90,3 @@ function callRecord(video: VideoRow, ending: VideoEnding, error: string | null):
 /** Ends a video whose workflow is gone; nothing of it is charged. */
 export const endLostVideo = (deps: Deps, run: JobRun, loss: JobLoss): Promise<void> =>
   endVideo(deps, run, run.resourceId, loss === 'cancelled' ? 'cancelled' : 'failed', LOSS_TEXT[loss])
-
-const RETENTION_DAYS = 30
-const AT_ONCE = 50
-
-/** Removes videos past their retention; true where there may be more. */
-export async function sweepVideos(deps: { db: Database; objects: ObjectStore }): Promise<boolean> {
-  return inTransaction(deps.db, async tx => {
-    const old = await selectOldContents(tx, RETENTION_DAYS, AT_ONCE)
-    for (const { id, content } of old) {
-      await deps.objects.delete(content.key)
-      await forgetContent(tx, id)
-    }
-    return old.length === AT_ONCE
-  })
-}

@@ -1,4 +1,4 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import type { Database } from '../../infra/postgres/database.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import type { ObjectStore } from '../../infra/objects/store.ts'
 import { UpstreamFailure, type UpstreamSettings } from '../../infra/upstreams/upstream.ts'
@@ -7,6 +7,7 @@ import { DomainError } from '../errors.ts'
 import { uuidOf } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
+import { inRun } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
@@ -43,10 +44,7 @@ export async function submitVideo(deps: VideoRunDeps, job: JobContext, videoId: 
   if (video.provider !== null) return 'go_on'
   try {
     const provider = await submitted(deps, job, video)
-    await inTransaction(deps.db, async tx => {
-      if (!(await touchJob(tx, job.run))) throw new JobSuperseded()
-      await setProvider(tx, videoId, provider)
-    })
+    await inRun(deps.db, job.run, tx => setProvider(tx, videoId, provider))
     return 'go_on'
   } catch (error) {
     if (!(error instanceof DomainError) || error.retryable) throw error
@@ -82,11 +80,11 @@ export async function pollVideo(deps: VideoRunDeps, job: JobContext, videoId: st
   if (video === undefined) return 'ended'
   const reply = await lookedUp(deps, job, video)
   if (reply === undefined) {
-    const missed = await countMissedPoll(deps.db, videoId, true)
+    const missed = await inRun(deps.db, job.run, tx => countMissedPoll(tx, videoId, true))
     if (missed < MOST_MISSED_POLLS) return 'running'
     return endedBy(deps, job, video, 'The provider no longer knows the job.')
   }
-  if (video.polls_missed > 0) await countMissedPoll(deps.db, videoId, false)
+  if (video.polls_missed > 0) await inRun(deps.db, job.run, tx => countMissedPoll(tx, videoId, false))
   const state = providerState(reply)
   if (state.kind === 'running') return 'running'
   if (state.kind === 'over') {
@@ -129,7 +127,8 @@ export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: s
   try {
     const reply = await lookedUp(deps, job, video)
     const cost = reportedCost(reply ?? {}) ?? video.held_nanos
-    await setContent(deps.db, videoId, await copied(deps, job, video), cost)
+    const content = await copied(deps, job, video)
+    await inRun(deps.db, job.run, tx => setContent(tx, videoId, content, cost))
     await endVideo(deps, job.run, videoId, 'completed', null)
     return 'ended'
   } catch (error) {

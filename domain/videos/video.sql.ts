@@ -1,4 +1,5 @@
 import { queryFirst, queryOne, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import type { RunTransaction } from '../jobs/run-transaction.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Caller, KeyRules, Owner } from '../tenancy/tenancy.rules.ts'
@@ -81,7 +82,7 @@ export const selectVideo = (db: Queryable, owner: Owner, videoId: string): Promi
 export const selectVideoById = (db: Queryable, videoId: string): Promise<VideoRow | undefined> =>
   queryFirst<VideoRow>(db, 'SELECT * FROM videos WHERE id = $1::text', [videoId])
 
-export async function setProvider(tx: Transaction, videoId: string, provider: ProviderJob): Promise<void> {
+export async function setProvider(tx: RunTransaction, videoId: string, provider: ProviderJob): Promise<void> {
   await tx.query(`UPDATE videos SET provider = $2::jsonb, status = 'in_progress' WHERE id = $1::text`, [
     videoId,
     JSON.stringify(provider),
@@ -89,10 +90,10 @@ export async function setProvider(tx: Transaction, videoId: string, provider: Pr
 }
 
 /** Counts a poll that found no job, or forgets those before. Gives how many there were in a row. */
-export const countMissedPoll = async (db: Queryable, videoId: string, missed: boolean): Promise<number> =>
+export const countMissedPoll = async (tx: RunTransaction, videoId: string, missed: boolean): Promise<number> =>
   (
     await queryOne<{ polls_missed: number }>(
-      db,
+      tx,
       `UPDATE videos SET polls_missed = CASE WHEN $2::boolean THEN polls_missed + 1 ELSE 0 END
        WHERE id = $1::text RETURNING polls_missed`,
       [videoId, missed],
@@ -100,12 +101,12 @@ export const countMissedPoll = async (db: Queryable, videoId: string, missed: bo
   ).polls_missed
 
 export async function setContent(
-  db: Queryable,
+  tx: RunTransaction,
   videoId: string,
   content: StoredContent,
   costNanos: Nanos,
 ): Promise<void> {
-  await db.query('UPDATE videos SET content = $2::jsonb, cost_nanos = $3::bigint WHERE id = $1::text', [
+  await tx.query('UPDATE videos SET content = $2::jsonb, cost_nanos = $3::bigint WHERE id = $1::text', [
     videoId,
     JSON.stringify(content),
     costNanos,
@@ -114,7 +115,7 @@ export async function setContent(
 
 /** The last state; what was asked is forgotten. */
 export async function setVideoEnded(
-  tx: Transaction,
+  tx: RunTransaction,
   videoId: string,
   ending: VideoEnding,
   error: string | null,
