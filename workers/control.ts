@@ -10,6 +10,7 @@ import { sweepKeptReplies } from '../domain/idempotency/kept-replies.ts'
 import { sweepVideos } from '../domain/videos/retention.ts'
 import { endLostVideo } from '../domain/videos/video-end.ts'
 import { endLostBatch } from '../domain/batches/batch-end.ts'
+import { releaseForgottenHolds } from '../domain/jobs/hold-repair.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
 import { startReconciler } from '../domain/jobs/reconciler.ts'
 import { startRelay } from '../domain/jobs/relay.ts'
@@ -68,6 +69,7 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
         () => sweepEvents(deps.db),
         () => sweepResponses(deps.db),
         () => sweepVideos(deps),
+        () => releaseForgottenHolds(deps),
       ],
     }),
   ]

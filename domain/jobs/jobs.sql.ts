@@ -140,6 +140,22 @@ export async function setNextRun(tx: Transaction, { resourceId, run }: JobRun): 
   return rowCount === 1
 }
 
+/** Open holds of jobs that ended so long ago, or that are none. */
+export async function selectForgottenHolds(
+  db: Queryable,
+  endedForSeconds: number,
+  limit: number,
+): Promise<{ resource_id: string; user_id: string; project_id: string | null }[]> {
+  const { rows } = await db.query<{ resource_id: string; user_id: string; project_id: string | null }>(
+    `SELECT h.resource_id, h.user_id, j.project_id FROM holds h LEFT JOIN jobs j USING (resource_id)
+     WHERE h.released_at IS NULL AND j.state IS DISTINCT FROM 'open'
+       AND coalesce(j.ended_at, h.created_at) < now() - $1::integer * interval '1 s'
+     LIMIT $2::integer`,
+    [endedForSeconds, limit],
+  )
+  return rows
+}
+
 export async function selectOpenJobs(db: Queryable, limit: number): Promise<JobRow[]> {
   const text = `SELECT * FROM jobs WHERE state = 'open' ORDER BY created_at DESC LIMIT $1::integer`
   return (await db.query<JobRow>(text, [limit])).rows

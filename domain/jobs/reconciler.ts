@@ -20,8 +20,10 @@ const AT_ONCE = 10
 const LOOK_EVERY_MS = 5_000
 
 /**
- * Compares open jobs that have been quiet for 30 s with their workflows. Running: nothing to do. Closed: the job is
- * ended. Unknown to Temporal: the next run is started, three times at most. Temporal away: the job waits.
+ * Compares open jobs that have been quiet for 30 s with their workflows. Running: nothing to do. Unknown to Temporal, or
+ * completed: the next run is started, three times at most. A workflow completes only after its last step has ended the
+ * job, so a completed one of an open job means that the database was restored from before that. Closed otherwise: the
+ * job is ended. Temporal away: the job waits.
  */
 export const startReconciler = (deps: Deps): Loop =>
   createLoop({ name: 'reconciler', everyMs: LOOK_EVERY_MS, log: deps.log, turn: () => reconcileQuiet(deps) })
@@ -39,8 +41,8 @@ async function reconcile(deps: Deps, job: JobRow): Promise<void> {
     return 'unreachable' as const
   })
   if (state === 'running' || state === 'unreachable') return
-  if (state === 'not_found' && job.lost_runs < MOST_LOST_RUNS) {
-    deps.log.warn({ job: job.resource_id, run: job.run }, 'the workflow is gone: starting the next run')
+  if ((state === 'not_found' || state === 'completed') && job.lost_runs < MOST_LOST_RUNS) {
+    deps.log.warn({ job: job.resource_id, run: job.run, state }, 'the workflow does no more: starting the next run')
     return inTransaction(deps.db, tx => restartLostJob(tx, run))
   }
   const loss = state === 'not_found' ? 'lost' : state

@@ -2,6 +2,8 @@
 export type Violation = { file: string; text: string; rule: string }
 
 const CLOCK = 'local(no-clock)'
+const RUNS = 'local(run-transactions)'
+const DATABASE = "'../infra/postgres/database.ts'"
 const GLOBALS = 'eslint(no-restricted-globals)'
 const PROPERTIES = 'eslint(no-restricted-properties)'
 const PROMISE = 'declare const later: () => Promise<boolean>\n'
@@ -48,6 +50,14 @@ export const VIOLATIONS: Violation[] = [
   { file: 'domain/%.rules.ts', text: 'export const a = Date.now()', rule: PROPERTIES },
   { file: 'domain/%.rules.ts', text: 'export const a = Math.random()', rule: PROPERTIES },
   { file: 'domain/%.rules.ts', text: 'export const a = new Date()', rule: CLOCK },
+  { file: 'domain/%-run.ts', text: `export { inTransaction as a } from ${DATABASE}`, rule: RUNS },
+  { file: 'domain/%-end.ts', text: `import { inTransaction } from ${DATABASE}\ninTransaction()`, rule: RUNS },
+  { file: 'activities/%.ts', text: 'export const a = (db: any) => db.query(1)', rule: RUNS },
+  {
+    file: 'activities/%.ts',
+    text: "import { a } from '../domain/thing/thing.service.ts'\na()",
+    rule: 'local(steps-alone)',
+  },
   { file: 'domain/%.schema.ts', text: 'export const a = Date()', rule: CLOCK },
   { file: 'domain/%.rules.ts', text: 'export const a = crypto.randomUUID()', rule: GLOBALS },
   { file: 'domain/%.rules.ts', text: 'setTimeout(String, 1)', rule: GLOBALS },

@@ -50,7 +50,6 @@ describe('a quiet job', () => {
     ['cancelled', 'cancelled'],
     ['failed', 'failed'],
     ['timed_out', 'timed_out'],
-    ['completed', 'completed'],
   ])('whose workflow is %s is ended so', async (state, loss) => {
     const id = await quietJob()
     const { ended } = reconcile(scriptedWorkflows({ states: { [`${id}.1`]: state } }))
@@ -71,10 +70,13 @@ describe('a quiet job', () => {
     expect(Date.now() - job.touched_at.getTime()).toBeLessThan(20_000)
   })
 
-  test('that Temporal does not know starts its next run, three times, and is lost then', async () => {
+  test.each<[string, WorkflowState, JobLoss]>([
+    ['that Temporal does not know', 'not_found', 'lost'],
+    ['whose workflow has completed, of a restored database,', 'completed', 'completed'],
+  ])('%s starts its next run, three times, and ends then', async (_which, state, loss) => {
     const id = await quietJob()
     const states: Record<string, WorkflowState> = {}
-    for (const run of [1, 2, 3, 4]) states[`${id}.${run}`] = 'not_found'
+    for (const run of [1, 2, 3, 4]) states[`${id}.${run}`] = state
     const workflows = scriptedWorkflows({ states })
     const { loop, ended } = reconcile(workflows)
     loops.push(startRelay({ ...bench, workflows }))
@@ -87,7 +89,7 @@ describe('a quiet job', () => {
       loop.wake()
     }
     await until(async () => (await bench.job(id)).state === 'ended')
-    expect(ended).toEqual([{ resourceId: id, run: 4, loss: 'lost' }])
+    expect(ended).toEqual([{ resourceId: id, run: 4, loss }])
     expect((await bench.job(id)).run).toBe(4)
   })
 
