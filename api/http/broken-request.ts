@@ -41,8 +41,9 @@ export function refuseBrokenRequest(
   if (exchange === undefined || exchange.response.writableFinished) return refuse()
   const { request, response } = exchange
   if (request.complete) return void response.once('close', refuse)
-  // Its body is what is broken: it is answered by this when its turn comes, unless something else is being said.
-  if (response.headersSent) return void socket.destroy()
+  // Its body is what is broken: it is answered by this when its turn comes, unless it has been: that reply goes on, and
+  // ends the connection.
+  if (response.headersSent) return
   if (response.socket === null) response.once('socket', refuse)
   else refuse()
 }

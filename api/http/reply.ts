@@ -110,6 +110,10 @@ async function sendEvents(ctx: Context, stream: EventStream, options: SendOption
   const { passage, gone } = options
   const { res } = ctx
   sendHead(ctx, passage, { status: 200, headers: { ...EVENT_STREAM_HEADERS, ...stream.headers } })
+  if (ctx.method === 'HEAD') {
+    res.end()
+    return void (await stream.events[Symbol.asyncIterator]().return?.())
+  }
   // They leave with the first event where that is there by then.
   const opening = setImmediate(() => res.flushHeaders())
   const keepAlive = setInterval(() => {

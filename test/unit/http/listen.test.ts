@@ -2,13 +2,15 @@ import { once } from 'node:events'
 import { STATUS_CODES, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Type } from 'typebox'
 import type { ApiDeps } from '../../../api/deps.ts'
 import { createApp } from '../../../api/http/app.ts'
 import { listen } from '../../../api/http/listen.ts'
-import { Reply, type AnyRoute } from '../../../api/http/route.ts'
+import { EventStream, Reply, type AnyRoute } from '../../../api/http/route.ts'
+import { failureAsData } from '../../../api/http/stream-failure.ts'
 import { unauthorized } from '../../../domain/errors.ts'
 import { expectError } from '../../support/errors.ts'
 import { rawExchange, repliesIn, type RawReply } from '../../support/raw-request.ts'
@@ -26,6 +28,13 @@ const route = (changes: Partial<AnyRoute>): AnyRoute =>
 
 const MIB = 1024 * 1024
 const PUBLIC_URL = 'https://api.example.test'
+/** Events without end. */
+async function* endless() {
+  for (;;) {
+    await setImmediate()
+    yield 'more'
+  }
+}
 const slow: { answer?: () => void } = {}
 const routes = [
   route({}),
@@ -41,6 +50,11 @@ const routes = [
       return new Reply({ slow: true })
     },
   }),
+  {
+    ...route({ path: '/events', handle: () => new EventStream(endless(), failureAsData) }),
+    kind: 'stream',
+    streams: () => true,
+  } as AnyRoute,
   route({
     method: 'POST',
     path: '/refused',
@@ -70,6 +84,7 @@ afterAll(async () => {
 })
 
 const CLOSE = 'host: x\r\nconnection: close\r\n'
+const CHUNKED = `${CLOSE}transfer-encoding: chunked\r\n\r\n`
 const get = (path: string, headers = CLOSE) => `GET ${path} HTTP/1.1\r\n${headers}\r\n`
 const exchange = async (sent: string | Uint8Array) => repliesIn(await rawExchange(sent, url))
 async function only(sent: string | Uint8Array) {
@@ -103,6 +118,8 @@ describe('a request', () => {
     ['to a proxy', `CONNECT other.test:443 HTTP/1.1\r\nhost: other.test\r\n\r\n`, 405, 'invalid_request'],
     ['that is TLS', '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003', 400, 'invalid_request'],
     ['of a path that is too long', get(`/v1/thing/${'x'.repeat(20_000)}`), 431, 'invalid_request'],
+    ['of no operation, with a broken body', `POST /v1/no HTTP/1.1\r\n${CHUNKED}zz\r\n`, 404, 'not_found'],
+    ['of another method, with a broken body', `PUT /v1/thing HTTP/1.1\r\n${CHUNKED}zz\r\n`, 405, 'method_not_allowed'],
     ['without a key', `POST /v1/refused HTTP/1.1\r\n${CLOSE}content-length: 9\r\n\r\n{"a": 1}`, 401, 'unauthorized'],
   ])('%s is refused in the same form', async (_, sent, status, type) => {
     const reply = await only(sent)
@@ -115,6 +132,13 @@ test('a request that ends too early is refused', async () => {
   socket.end('GET /v1/thing HTTP/1.1\r\nhost')
   const [reply] = repliesIn((await buffer(socket)).toString())
   expectError(reply as RawReply, 400, { type: 'invalid_request' })
+})
+
+test('of a stream of events, HEAD gives the head alone', async () => {
+  const [head = '', ...body] = (await rawExchange(`HEAD /v1/events HTTP/1.1\r\n${CLOSE}\r\n`, url)).split('\r\n\r\n')
+  expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  expect(head).toContain('content-type: text/event-stream')
+  expect(body).toEqual([''])
 })
 
 test('what has no body says why in its first line', async () => {
