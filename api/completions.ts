@@ -1,6 +1,7 @@
 import { CompletionRequest, CompletionResponse } from '../domain/completions/completion.schema.ts'
 import { complete, streamCompletion } from '../domain/completions/completion.service.ts'
 import { SANDBOX_HEADER } from './chat.ts'
+import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
 import { EventStream, Reply, streamRoute } from './http/route.ts'
 import { failureAsData } from './http/stream-failure.ts'
 
@@ -20,6 +21,8 @@ export const completionRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: CompletionResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    headers: IDEMPOTENCY_HEADERS,
+    repeats: () => 'completions',
     streams: ({ body }) => body.stream === true,
     handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
       const call = { requestId, caller, request: body, signal, annotate }

@@ -23,6 +23,7 @@ const EXPOSED = [
   'x-next-cursor',
   'link',
   'x-ipop-sandbox',
+  'idempotent-replayed',
   'accept-ranges',
   'content-range',
   'etag',

@@ -109,6 +109,18 @@ describe('a completion', () => {
     expectError(await complete({ reply: 'never' }), 402, { code: 'payment_required' })
   })
 
+  test('with an Idempotency-Key is made once', async () => {
+    const { tenant, prompt } = await newWriter()
+    const body = { model: 'test/plain', prompt: prompt({ reply: 'once' }) }
+    const [first, again] = [
+      await tenant.api.post('/completions', body, { 'idempotency-key': 'one' }),
+      await tenant.api.post('/completions', body, { 'idempotency-key': 'one' }),
+    ]
+    expect(again.body).toEqual(first.body)
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+    expect(await upstreamCallsOf(tenant)).toHaveLength(1)
+  })
+
   test('takes what asks for nothing', async () => {
     const { complete } = await newWriter()
     const nothing = { suffix: null, logprobs: null, best_of: 1, echo: null, n: null, stop: null, stream: null }

@@ -151,6 +151,10 @@ describe('of an operation that streams', () => {
 
   test.each<[string, (tenant: Tenant) => Promise<[path: string, body?: unknown, headers?: object]>]>([
     ['POST /chat/completions', async () => [CHAT, asked(true)]],
+    [
+      'POST /completions',
+      async () => ['/completions', { model: 'test/plain', prompt: fakePrompt({ reply: 'words' }), stream: true }],
+    ],
     ['POST /responses', async () => ['/responses', response(true)]],
     ['POST /responses in the background', async () => ['/responses', { ...response(true), background: true }]],
     ['POST /agent-turns', async () => ['/agent-turns', asked(true), EVENTS]],

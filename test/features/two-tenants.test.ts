@@ -98,6 +98,7 @@ const WITHOUT_THINGS = [
   'GET /client-config/hermes',
   'GET /client-config/hermes/freshness',
   'POST /chat/completions',
+  'POST /completions',
   'POST /platform/auth/trial/vscode',
   'POST /embeddings',
   'POST /estimate',
