@@ -6,6 +6,7 @@ import type { StreamLimiter } from '../domain/limits/stream-limiter.ts'
 import type { ProcessLife } from '../domain/processes/process-life.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { KeyWatch } from '../domain/tenancy/key-watch.ts'
+import type { ThreadWork } from '../domain/threads/thread-work.ts'
 import type { TrialDeps } from '../domain/trials/trial.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { SecretBox } from '../infra/crypto/sealing.ts'
@@ -33,6 +34,7 @@ export interface ApiDeps extends ChatDeps {
   secrets: SecretBox
   identityHash: TrialDeps['identityHash']
   outbound: Outbound
+  threadWork: ThreadWork
   logReaders: LogReaders
   log: Log
   metrics: Metrics

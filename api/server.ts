@@ -20,6 +20,7 @@ import { createStreamLimiter } from '../domain/limits/stream-limiter.ts'
 import { beginProcessLife } from '../domain/processes/process-life.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
+import { openThreadWork } from '../domain/threads/thread-work.ts'
 import { createKeyWatch } from '../domain/tenancy/key-watch.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
@@ -102,6 +103,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
   const outbound = createOutbound(config.outbound)
   const upstreams = createUpstreamClient(config.upstreams, outbound)
+  const threadWork = openThreadWork()
   const deps: ApiDeps = {
     config,
     db,
@@ -113,6 +115,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     streamLimits: createStreamLimiter({ db, log, leaseMs: config.streamLeaseMs }),
     credentialUse: createCredentialUse({ db, log }),
     secrets,
+    threadWork,
     identityHash: createKeyedHash(requireSigningKey(config), 'trial identities'),
     outbound,
     appendEvents: createEventAppends(db),
@@ -143,6 +146,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       await Promise.allSettled(underWay)
       metricsServer?.close()
       await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop(), deps.keyWatch.stop(), stopHolding()])
+      await threadWork.stop()
       await upstreams.close()
       await outbound.close()
       await listener.close()

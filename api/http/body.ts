@@ -1,61 +1,93 @@
 import type { IncomingMessage } from 'node:http'
+import type { Transform } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import { createBrotliDecompress, createUnzip } from 'node:zlib'
 import type { Context } from 'koa'
-import { HttpMethodEnum, koaBody } from 'koa-body'
 import { badRequest, DomainError } from '../../domain/errors.ts'
 import { isTooDeep } from '../../domain/text.rules.ts'
+import type { ParsedJson } from '../../domain/threads/tasks.ts'
+import { BodyBudget, MOST_STRUCTURES } from './body-budget.ts'
 
-/** The request's JSON value. Errors: 400, 413, 415. */
-export async function readJsonBody(ctx: Context, limitBytes: number): Promise<unknown> {
+/** Larger ones are parsed in a thread: this many bytes take up to some 15 ms. */
+const PARSED_HERE_BYTES = 1024 * 1024
+
+/** Parses what is too large for the event loop. */
+export type ParseLarge = (bytes: ArrayBuffer) => Promise<ParsedJson>
+
+/** The request's JSON value. Errors: 400, 413 (also for what it holds: BodyBudget), 415, those of the thread. */
+export async function readJsonBody(ctx: Context, limitBytes: number, parseLarge: ParseLarge): Promise<unknown> {
   requireJsonType(ctx)
-  const isPlain = ctx.req.headers['content-encoding'] === undefined
-  return parse(isPlain ? await plainBytes(ctx.req, limitBytes) : await decodedBytes(ctx, limitBytes))
+  const bytes = await collect(ctx.req, decoderOf(ctx.req), limitBytes)
+  if (bytes.length === 0) throw badRequest('The request needs a JSON body.')
+  const value = bytes.length > PARSED_HERE_BYTES ? valueOf(await parseLarge(bufferOf(bytes))) : parse(bytes)
+  // A turn for others before it is checked and worked with.
+  if (bytes.length > MOST_STRUCTURES) await setImmediate()
+  return value
 }
 
-/** A body that is not encoded. It could be left to koa-body, which takes four times as long for the usual small one. */
-function plainBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+/** All bytes, decoded where they come in a content encoding; those that arrive are counted before they are kept. */
+function collect(request: IncomingMessage, decoder: Transform | undefined, limitBytes: number): Promise<Buffer> {
   if (Number(request.headers['content-length']) > limitBytes) throw tooLarge(limitBytes)
+  const source = decoder === undefined ? request : request.pipe(decoder)
   return new Promise((resolve, reject) => {
-    const parts: Buffer[] = []
-    let sizeBytes = 0
-    const onData = (part: Buffer) => {
-      sizeBytes += part.length
-      if (sizeBytes <= limitBytes) return void parts.push(part)
-      request.off('data', onData).pause()
-      reject(tooLarge(limitBytes))
+    const held = new HeldBody(limitBytes)
+    const refuse = (error: unknown) => {
+      source.off('data', onData)
+      request.unpipe().pause()
+      decoder?.destroy()
+      reject(error)
     }
-    request.on('data', onData)
-    request.once('end', () => resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)))
-    request.once('close', () => request.complete || reject(badRequest('The body could not be read.')))
+    const onData = (part: Buffer) => {
+      try {
+        held.take(part)
+      } catch (error) {
+        refuse(error)
+      }
+    }
+    source.on('data', onData)
+    source.once('end', () => resolve(held.bytes))
+    decoder?.once('error', () => refuse(badRequest('The body could not be read.')))
+    request.once('close', () => request.complete || refuse(badRequest('The body could not be read.')))
   })
 }
 
-/**
- * A body in a content encoding (RFC 9110 section 8.4). It comes as Latin-1, a byte a character: decoding it as UTF-8
- * here would replace what is none with U+FFFD unseen.
- */
-async function decodedBytes(ctx: Context, limitBytes: number): Promise<Buffer> {
-  const read = decoders.get(limitBytes) ?? decoder(limitBytes)
-  decoders.set(limitBytes, read)
-  await read(ctx, () => Promise.resolve()).catch((error: unknown) => {
-    throw bodyError(error, limitBytes)
-  })
-  const body: unknown = ctx.request.body
-  return Buffer.from(typeof body === 'string' ? body : '', 'latin1')
+class HeldBody {
+  private readonly parts: Buffer[] = []
+  private readonly limitBytes: number
+  private sizeBytes = 0
+  private budget: BodyBudget | undefined
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes
+  }
+
+  /** Errors: 413. */
+  take(part: Buffer): void {
+    this.sizeBytes += part.length
+    if (this.sizeBytes > this.limitBytes) throw tooLarge(this.limitBytes)
+    this.parts.push(part)
+    // Fewer bytes cannot hold more than the budget allows, but for levels, which are looked at later.
+    if (this.sizeBytes <= MOST_STRUCTURES) return
+    if (this.budget !== undefined) return this.budget.take(part)
+    this.budget = new BodyBudget()
+    for (const earlier of this.parts) this.budget.take(earlier)
+  }
+
+  get bytes(): Buffer {
+    return this.parts.length === 1 ? (this.parts[0] as Buffer) : Buffer.concat(this.parts)
+  }
+}
+
+/** What undoes a body's content encoding (RFC 9110 section 8.4). Errors: 415. */
+function decoderOf({ headers }: IncomingMessage): Transform | undefined {
+  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
+  if (encoding === 'identity') return undefined
+  if (['gzip', 'x-gzip', 'deflate'].includes(encoding)) return createUnzip()
+  if (encoding === 'br') return createBrotliDecompress()
+  throw unsupportedType('The content encoding is not supported.')
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
-const decoders = new Map<number, ReturnType<typeof decoder>>()
-
-const decoder = (limitBytes: number) =>
-  koaBody({
-    json: false,
-    urlencoded: false,
-    text: true,
-    textTypes: ['application/json', '+json'],
-    textLimit: limitBytes,
-    encoding: 'latin1',
-    parsedMethods: [HttpMethodEnum.POST, HttpMethodEnum.PUT, HttpMethodEnum.PATCH, HttpMethodEnum.DELETE],
-  })
 
 function requireJsonType(ctx: Context): void {
   // What nearly all send, and by far the cheapest to tell.
@@ -64,21 +96,32 @@ function requireJsonType(ctx: Context): void {
   if (ctx.get('content-length') === '' && ctx.get('transfer-encoding') === '')
     throw badRequest('The request needs a JSON body.')
   if (ctx.get('content-length') === '0') throw badRequest('The request needs a JSON body.')
-  throw new DomainError(415, 'bad_request', 'The body must be `application/json`.', { type: 'unsupported_media_type' })
+  throw unsupportedType('The body must be `application/json`.')
 }
 
 function parse(bytes: Buffer): unknown {
-  if (bytes.length === 0) throw badRequest('The request needs a JSON body.')
   const value = parseJson(textOf(bytes))
   if (isTooDeep(value)) throw badRequest('The body is nested too deeply.')
   return value
 }
 
+function valueOf(parsed: ParsedJson): unknown {
+  if ('value' in parsed) return parsed.value
+  throw parsed.fault === 'not_utf8' ? notUtf8() : notJson()
+}
+
+/** The bytes as they can be moved to a thread. */
+const bufferOf = ({ buffer, byteOffset, length }: Buffer): ArrayBuffer =>
+  (buffer.byteLength === length ? buffer : buffer.slice(byteOffset, byteOffset + length)) as ArrayBuffer
+
+const notUtf8 = () => badRequest('The body is not valid UTF-8.')
+const notJson = () => badRequest('The body is not valid JSON.')
+
 function textOf(bytes: Buffer): string {
   try {
     return utf8.decode(bytes)
   } catch {
-    throw badRequest('The body is not valid UTF-8.')
+    throw notUtf8()
   }
 }
 
@@ -86,20 +129,12 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw badRequest('The body is not valid JSON.')
+    throw notJson()
   }
 }
 
-function bodyError(error: unknown, limitBytes: number): unknown {
-  const type = error instanceof Error && 'type' in error ? error.type : undefined
-  if (type === 'entity.too.large') return tooLarge(limitBytes)
-  if (error instanceof Error && 'status' in error && error.status === 415) {
-    return new DomainError(415, 'bad_request', 'The content encoding is not supported.', {
-      type: 'unsupported_media_type',
-    })
-  }
-  return badRequest('The body could not be read.')
-}
+const unsupportedType = (message: string): DomainError =>
+  new DomainError(415, 'bad_request', message, { type: 'unsupported_media_type' })
 
 const tooLarge = (limitBytes: number): DomainError =>
   new DomainError(413, 'bad_request', `The body is larger than ${limitBytes} bytes.`, { type: 'payload_too_large' })

@@ -22,15 +22,16 @@ const DEFAULT_BODY_LIMIT_BYTES = 1024 * 1024
 /** Answers a request of an operation. */
 export type Answer = (ctx: Context, passage: Passage) => Promise<void>
 
-/** request id -> authenticate -> rate limit -> validate -> handle -> reply -> access log, for every operation. */
+/** request id -> authenticate -> rate limit -> params, query -> body -> handle -> reply -> access log, for every operation. */
 export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
   return async (ctx, passage) => {
     const gone = connectionSignal(ctx.req.socket)
     try {
       const caller = await identify(route, deps, ctx, passage)
       const digest = digestOf(route, ctx.req)
-      const body = route.body === undefined ? undefined : await readBody(route, route.body, ctx)
-      const request = requestOf(route, ctx, passage, { caller, body, gone })
+      const read = { params: readParams(route, ctx), query: readQuery(route, ctx) }
+      const body = route.body === undefined ? undefined : await readBody(route, route.body, deps, ctx, passage, gone)
+      const request = requestOf(ctx, passage, { caller, ...read, body, gone })
       const leave = await enterStream(route, deps, passage.key, request)
       const unwatch = watchKey(route, deps, ctx, passage, request)
       try {
@@ -63,18 +64,25 @@ async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: P
   return callerOf(key)
 }
 
+interface ReadRequest {
+  caller: Caller | undefined
+  params: unknown
+  query: unknown
+  body: unknown
+  gone: AbortSignal
+}
+
 function requestOf(
-  route: AnyRoute,
   ctx: Context,
   passage: Passage,
-  { caller, body, gone }: { caller: Caller | undefined; body: unknown; gone: AbortSignal },
+  { caller, params, query, body, gone }: ReadRequest,
 ): RouteRequest<undefined, undefined, undefined, Auth> {
   return {
     requestId: passage.requestId,
     caller,
     clientAddress: passage.clientAddress,
-    params: readParams(route, ctx) as undefined,
-    query: readQuery(route, ctx) as undefined,
+    params: params as undefined,
+    query: query as undefined,
     body: body as undefined,
     header: name => ctx.get(name) || undefined,
     upload: ctx.req,
@@ -97,8 +105,17 @@ function readQuery(route: AnyRoute, ctx: Context): unknown {
   return query
 }
 
-async function readBody(route: AnyRoute, schema: TSchema, ctx: Context): Promise<unknown> {
-  const body = await readJsonBody(ctx, route.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES)
+async function readBody(
+  route: AnyRoute,
+  schema: TSchema,
+  { threadWork }: ApiDeps,
+  ctx: Context,
+  { key, clientAddress }: Passage,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const body = await readJsonBody(ctx, route.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES, bytes =>
+    threadWork.parseJson({ tenant: key?.user_id ?? clientAddress(), signal }, bytes),
+  )
   requireValid(schema, body)
   return body
 }

@@ -13,7 +13,7 @@ import { availableNanos, heldFor, requireAccount } from '../ledger/ledger.servic
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Progress } from './batch.rules.ts'
 import { selectBatchOfJob, type BatchRow } from './batch.sql.ts'
-import { takePlace, type FairGate, type Place } from './fair-gate.ts'
+import { takePlace, type FairGate, type Place } from '../../infra/fair-gate.ts'
 import type { CommitRow, FinishedRow, RowCommitted } from './row-commit.ts'
 import { rowErrorOf } from './row.rules.ts'
 import { runRow, type RowRunDeps } from './row-run.ts'

@@ -1,6 +1,6 @@
 import type { Encoding } from './encodings.ts'
 import { countImageTokens } from './image-tokens.ts'
-import { countTextTokens, estimateTokensFromBytes } from './text-tokens.ts'
+import { createCounting, estimateTokensFromBytes, type Counting, type TokenCount } from './text-tokens.ts'
 import { countToolTokens } from './tool-tokens.ts'
 
 /** Every message is framed by control tokens, and the reply is primed with `<|start|>assistant<|message|>`. */
@@ -25,28 +25,40 @@ export function countChatTokens(
   tools: readonly object[] = [],
   encoding: Encoding = 'o200k_base',
 ): number {
-  const perMessage = messages.map(message => messageTokens(message as Fields, encoding))
-  return REPLY_PRIMING_TOKENS + sum(perMessage) + countToolTokens(tools, encoding)
+  return countChatTokensUpTo(Number.POSITIVE_INFINITY, messages, tools, encoding).tokens
 }
 
-function messageTokens(message: Fields, encoding: Encoding): number {
-  const name = typeof message.name === 'string' ? countTextTokens(message.name, encoding) + TOKENS_PER_NAME : 0
+/** The same, counted no further than to the first token beyond `most`. */
+export function countChatTokensUpTo(
+  most: number,
+  messages: readonly object[],
+  tools: readonly object[] = [],
+  encoding: Encoding = 'o200k_base',
+): TokenCount {
+  const counting = createCounting(encoding, most)
+  const perMessage = messages.map(message => messageTokens(message as Fields, counting))
+  const tokens = REPLY_PRIMING_TOKENS + sum(perMessage) + countToolTokens(tools, counting)
+  return { tokens, isAtLeast: counting.isOver }
+}
+
+function messageTokens(message: Fields, counting: Counting): number {
+  const name = typeof message.name === 'string' ? counting.count(message.name) + TOKENS_PER_NAME : 0
   return (
     TOKENS_PER_MESSAGE +
-    textTokens(message.role, encoding) +
+    textTokens(message.role, counting) +
     name +
-    contentTokens(message.content, encoding) +
-    textTokens(message.refusal, encoding) +
-    toolCallTokens(message, encoding)
+    contentTokens(message.content, counting) +
+    textTokens(message.refusal, counting) +
+    toolCallTokens(message, counting)
   )
 }
 
-function contentTokens(content: unknown, encoding: Encoding): number {
-  if (!Array.isArray(content)) return textTokens(content, encoding)
-  return sum(content.map((part: unknown) => (isFields(part) ? partTokens(part, encoding) : 0)))
+function contentTokens(content: unknown, counting: Counting): number {
+  if (!Array.isArray(content)) return textTokens(content, counting)
+  return sum(content.map((part: unknown) => (isFields(part) ? partTokens(part, counting) : 0)))
 }
 
-function partTokens(part: Fields, encoding: Encoding): number {
+function partTokens(part: Fields, counting: Counting): number {
   switch (part.type) {
     case 'image_url':
     case 'input_image':
@@ -57,7 +69,7 @@ function partTokens(part: Fields, encoding: Encoding): number {
     case 'input_file':
       return estimateTokensFromBytes(base64Bytes(fieldsOf(part.file ?? part).file_data))
     default:
-      return textTokens(part.text, encoding) + textTokens(part.refusal, encoding)
+      return textTokens(part.text, counting) + textTokens(part.refusal, counting)
   }
 }
 
@@ -68,17 +80,17 @@ function imagePartTokens(part: Fields): number {
   return countImageTokens(typeof image.url === 'string' ? image.url : '', image.detail)
 }
 
-function toolCallTokens(message: Fields, encoding: Encoding): number {
+function toolCallTokens(message: Fields, counting: Counting): number {
   const calls = Array.isArray(message.tool_calls) ? (message.tool_calls as unknown[]) : []
   const functions = [...calls.map(call => fieldsOf(call).function), message.function_call].filter(isFields)
   const perCall = functions.map(
-    call => TOKENS_PER_TOOL_CALL + textTokens(call.name, encoding) + textTokens(call.arguments, encoding),
+    call => TOKENS_PER_TOOL_CALL + textTokens(call.name, counting) + textTokens(call.arguments, counting),
   )
   return sum(perCall)
 }
 
-function textTokens(value: unknown, encoding: Encoding): number {
-  return typeof value === 'string' ? countTextTokens(value, encoding) : 0
+function textTokens(value: unknown, counting: Counting): number {
+  return typeof value === 'string' ? counting.count(value) : 0
 }
 
 function base64Bytes(data: unknown): number {

@@ -7,11 +7,60 @@ const AS_PLAIN_TEXT = { disallowedSpecial: new Set<string>() }
 /** The longest token of both vocabularies, a run of spaces. */
 const MAX_TOKEN_BYTES = 128
 
-/** Tokens of a text. Unpaired surrogates count as U+FFFD. */
-export function countTextTokens(text: string, encoding: Encoding = 'o200k_base'): number {
-  let tokens = 0
-  for (const part of tokenizableParts(text)) tokens += encodingApi(encoding).countTokens(part, AS_PLAIN_TEXT)
-  return tokens
+/** A count of tokens, or where it was stopped. */
+export interface TokenCount {
+  tokens: number
+  /** There are more: the count ended when it had passed its bound. */
+  isAtLeast: boolean
+}
+
+/** Counts texts together, no further than to the first token beyond a bound. */
+export interface Counting {
+  readonly encoding: Encoding
+  /** Whether the bound was passed. */
+  readonly isOver: boolean
+  /** Tokens of a text, as far as they were counted. Unpaired surrogates count as U+FFFD. */
+  count(text: string): number
+}
+
+export function createCounting(encoding: Encoding, most = Number.POSITIVE_INFINITY): Counting {
+  let left = most
+  const count = (text: string): number => {
+    let tokens = 0
+    for (const part of tokenizableParts(text)) {
+      if (left < 0) return tokens
+      const counted = tokensUpTo(part, left, encoding)
+      tokens += counted
+      left -= counted
+    }
+    return tokens
+  }
+  return {
+    encoding,
+    count,
+    get isOver() {
+      return left < 0
+    },
+  }
+}
+
+/** One more than the limit where there are more. */
+function tokensUpTo(part: string, limit: number, encoding: Encoding): number {
+  const api = encodingApi(encoding)
+  if (part.length <= limit) return api.countTokens(part, AS_PLAIN_TEXT)
+  const tokens = api.isWithinTokenLimit(part, limit, AS_PLAIN_TEXT)
+  return tokens === false ? limit + 1 : tokens
+}
+
+/** Tokens of a text. */
+export const countTextTokens = (text: string, encoding: Encoding = 'o200k_base'): number =>
+  createCounting(encoding).count(text)
+
+/** Tokens of texts together, counted no further than to the first beyond `most`. */
+export function countTextTokensUpTo(most: number, texts: readonly string[], encoding: Encoding): TokenCount {
+  const counting = createCounting(encoding, most)
+  const tokens = texts.reduce((sum, text) => sum + counting.count(text), 0)
+  return { tokens, isAtLeast: counting.isOver }
 }
 
 /**

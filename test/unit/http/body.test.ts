@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import Koa from 'koa'
 import { readJsonBody } from '../../../api/http/body.ts'
 import { errorReply } from '../../../api/http/errors.ts'
+import { parseJson } from '../../../domain/threads/tasks.ts'
 
 const LIMIT_BYTES = 10_000
 let server: Server
@@ -13,7 +14,7 @@ beforeAll(async () => {
   const app = new Koa()
   app.use(async ctx => {
     try {
-      ctx.body = { value: await readJsonBody(ctx, LIMIT_BYTES) }
+      ctx.body = { value: await readJsonBody(ctx, LIMIT_BYTES, bytes => Promise.resolve(parseJson(bytes))) }
     } catch (error) {
       const reply = errorReply(error, 'r')
       ctx.status = reply.status

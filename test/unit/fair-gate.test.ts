@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { createFairGate, type FairGate, type Leave } from '../../../domain/batches/fair-gate.ts'
-import { settled } from '../fixtures.ts'
+import { createFairGate, type FairGate, type Leave } from '../../infra/fair-gate.ts'
+import { settled } from './fixtures.ts'
 
 const never = new AbortController().signal
 
