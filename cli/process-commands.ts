@@ -34,9 +34,12 @@ const apiCommand = () =>
 const workerCommand = () =>
   new Command('worker')
     .description('Run a worker process until SIGTERM or SIGINT.')
-    .argument('<role>', 'control: workflows, relay and reconciler; model: calls to models; media: long provider jobs')
-    .addHelpText('after', examples('ipop worker control', 'ipop worker model', 'ipop worker media'))
-    .action(async (role: string) => (await import('./processes.ts')).runWorkerOf(role, process.env))
+    .argument(
+      '<roles...>',
+      'control: workflows, relay and reconciler; interactive: turns; model: batches; media: long provider jobs',
+    )
+    .addHelpText('after', examples('ipop worker control', 'ipop worker interactive media', 'ipop worker model'))
+    .action(async (roles: string[]) => (await import('./processes.ts')).runWorkerOf(roles, process.env))
 
 const sandboxCommand = () =>
   new Command('sandbox')

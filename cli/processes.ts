@@ -29,27 +29,21 @@ async function startApiProcess(config: Config, log: Log): Promise<RunningCluster
   return { port: api.port, stop: () => api.stop(API_GRACE_MS) }
 }
 
-/** Runs a worker process until it is told to stop, or rejects where it fails. */
-export async function runWorkerOf(role: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const { config, log } = processOf(`worker-${role}`, env)
-  const worker = await startWorkerOf(role, config, log)
-  log.info({ role }, 'the worker runs')
+/** Runs a worker process of these roles until it is told to stop, or rejects where it fails. */
+export async function runWorkerOf(names: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const { ROLES } = await import('../workers/queues.ts')
+  const roles = names.map(name => {
+    const role = ROLES.find(known => known === name)
+    if (role === undefined) throw new ConfigError(`There is no worker "${name}": it is ${ROLES.join(', ')}.`)
+    return role
+  })
+  const { config, log } = processOf(`worker-${roles.join('-')}`, env)
+  const { startWorker } = await import('../workers/worker.ts')
+  const worker = await startWorker([...new Set(roles)], config, log)
+  log.info({ roles }, 'the worker runs')
   stopOnSignal({ log, stop: () => worker.stop(), graceMs: PROCESS_GRACE_MS })
-  announceReady({ role })
+  announceReady({ roles })
   await worker.ended
-}
-
-async function startWorkerOf(role: string, config: Config, log: Log) {
-  switch (role) {
-    case 'control':
-      return (await import('../workers/control.ts')).startControlWorker(config, log)
-    case 'model':
-      return (await import('../workers/model.ts')).startModelWorker(config, log)
-    case 'media':
-      return (await import('../workers/media.ts')).startMediaWorker(config, log)
-    default:
-      throw new ConfigError(`There is no worker "${role}": it is control, model or media.`)
-  }
 }
 
 /** Runs the sandbox model until it is told to stop. */

@@ -1,15 +1,11 @@
-import { createBatchActivities } from '../activities/batches.ts'
-import { createRetentionActivities } from '../activities/retention.ts'
-import { createVideoActivities } from '../activities/videos.ts'
-import { createTurnActivities } from '../activities/turns.ts'
 import { sweepEvents } from '../domain/event-log/retention.ts'
 import { sweepResponses } from '../domain/responses/abandoned.ts'
 import { endLostTurn } from '../domain/turns/turn-end.ts'
 import { sweepReplies } from '../domain/chat/reply-cache.ts'
 import { sweepKeptReplies } from '../domain/idempotency/kept-replies.ts'
 import { sweepVideos } from '../domain/videos/retention.ts'
-import { endLostVideo } from '../domain/videos/video-end.ts'
-import { endLostBatch } from '../domain/batches/batch-end.ts'
+import { endLostVideo, endVideo } from '../domain/videos/video-end.ts'
+import { endLostBatch, endWaitingBatch } from '../domain/batches/batch-end.ts'
 import { releaseForgottenHolds } from '../domain/jobs/hold-repair.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
 import { startReconciler } from '../domain/jobs/reconciler.ts'
@@ -17,38 +13,40 @@ import { startRelay } from '../domain/jobs/relay.ts'
 import { startLostProcesses } from '../domain/calls/lost-processes.ts'
 import { sweepFiles } from '../domain/files/file.service.ts'
 import type { Config } from '../infra/config.ts'
-import type { Log } from '../infra/log.ts'
 import type { ObjectStore } from '../infra/objects/store.ts'
 import { connectTemporal } from '../infra/temporal/connection.ts'
 import { prepareNamespace } from '../infra/temporal/namespace.ts'
-import { connectNative } from '../infra/temporal/native.ts'
 import { ensureSchedules } from '../infra/temporal/schedules.ts'
 import { createWorkflowClient } from '../infra/temporal/workflow-client.ts'
-import { installRuntime, openWorkerDeps, runWorker, workflowCode, type RunningWorker } from './runtime.ts'
+import type { WorkerDeps } from './runtime.ts'
 
-/** Runs the workflows and the steps that read and write whole files; with it the relay, the reconciler and the sweeps. */
-export async function startControlWorker(config: Config, log: Log): Promise<RunningWorker> {
-  installRuntime(log)
-  const deps = await openWorkerDeps(config, log, 'control')
+interface Control {
+  client: ReturnType<typeof connectTemporal>
+}
+
+/** What must be right before anything is begun. Errors: ConfigError. */
+export async function prepareControl(deps: WorkerDeps, config: Config): Promise<Control> {
   const client = connectTemporal(config)
-  await prepareNamespace(client, config.temporal.namespace, sentence => log.warn(sentence))
+  await prepareNamespace(client, config.temporal.namespace, sentence => deps.log.warn(sentence))
   await deps.objects.check()
-  const native = await connectNative(config)
-  const workflows = createWorkflowClient(client, config.temporal.namespace)
-  const worker = await runWorker(config, native, {
-    taskQueue: 'control',
-    ...workflowCode(),
-    activities: {
-      ...createBatchActivities(deps),
-      ...createTurnActivities(deps),
-      ...createRetentionActivities(deps),
-      ...createVideoActivities(deps),
-    },
-    maxConcurrentActivityTaskExecutions: 16,
-  })
-  await ensureSchedules(client, config.temporal.namespace)
+  return { client }
+}
+
+/** Starts the relay, the reconciler and the sweeps. */
+export async function startControlLoops(deps: WorkerDeps, config: Config, { client }: Control): Promise<Stoppable> {
+  const { namespace } = config.temporal
+  const workflows = createWorkflowClient(client, namespace)
+  await ensureSchedules(client, namespace)
   const loops = [
-    startRelay({ ...deps, workflows }),
+    startRelay({
+      ...deps,
+      workflows,
+      endWaitingJob: {
+        batch: run => endWaitingBatch(deps, run),
+        turn: run => endLostTurn(deps, run, 'cancelled'),
+        video: run => endVideo(deps, run, run.resourceId, 'cancelled', 'The job was cancelled.'),
+      },
+    }),
     startReconciler({
       ...deps,
       workflows,
@@ -73,18 +71,11 @@ export async function startControlWorker(config: Config, log: Log): Promise<Runn
       ],
     }),
   ]
-  const ended = worker.run()
-  return {
-    ended,
-    stop: async () => {
-      await Promise.all(loops.map(loop => loop.stop()))
-      worker.shutdown()
-      await ended
-      await native.close()
-      await client.close()
-      await deps.close()
-    },
-  }
+  return { stop: async () => void (await Promise.all(loops.map(loop => loop.stop()))) }
+}
+
+interface Stoppable {
+  stop(): Promise<void>
 }
 
 async function sweepObjects(objects: ObjectStore): Promise<boolean> {

@@ -9,7 +9,7 @@ import { credentialRoutes } from '../domain/credentials/credential-routes.ts'
 import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
 import { createCredentialUse } from '../domain/credentials/credential-use.ts'
 import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
-import { JOB_CANCELS, JOB_COMMANDS } from '../domain/jobs/jobs.sql.ts'
+import { JOB_CANCELS, JOB_COMMANDS, JOB_PLACES } from '../domain/jobs/jobs.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
@@ -29,7 +29,7 @@ import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 /** Model calls that one worker process has under way for batches. */
 const ROWS_AT_ONCE = 64
 
-const CHANNELS = [JOB_CANCELS, JOB_COMMANDS, MODEL_PAUSES, CREDENTIAL_CHANGES]
+const CHANNELS = [JOB_CANCELS, JOB_COMMANDS, JOB_PLACES, MODEL_PAUSES, CREDENTIAL_CHANGES]
 
 /** Everything a worker process works with. */
 export async function openWorkerDeps(config: Config, log: Log, name: string) {
@@ -74,12 +74,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   return { ...deps, listener, close }
 }
 
-export interface RunningWorker {
-  /** Rejects where the worker fails; resolves after `stop`. */
-  ended: Promise<void>
-  /** Hands back what is under way, then closes everything. */
-  stop(): Promise<void>
-}
+export type WorkerDeps = Awaited<ReturnType<typeof openWorkerDeps>>
 
 const BUNDLE = fileURLToPath(new URL('../workflows/bundle.js', import.meta.url))
 const SOURCES = fileURLToPath(new URL('../workflows/index.js', import.meta.url))

@@ -11,7 +11,7 @@ import { tell } from './tell.ts'
 import { carryOn, untilItSucceeds } from './retry-policies.ts'
 
 const model = proxyActivities<TurnActivities>({
-  taskQueue: 'model',
+  taskQueue: 'interactive',
   startToCloseTimeout: '2 hours',
   scheduleToCloseTimeout: '1 day',
   heartbeatTimeout: '10 seconds',
@@ -20,7 +20,7 @@ const model = proxyActivities<TurnActivities>({
 })
 
 const control = proxyActivities<TurnActivities>({
-  taskQueue: 'control',
+  taskQueue: 'interactive',
   startToCloseTimeout: '1 minute',
   scheduleToCloseTimeout: '1 day',
   heartbeatTimeout: '20 seconds',

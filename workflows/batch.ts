@@ -13,8 +13,8 @@ import { carryOn, untilItSucceeds } from './retry-policies.ts'
 
 const CHUNKS_AT_ONCE = 4
 
-const control = proxyActivities<BatchActivities>({
-  taskQueue: 'control',
+const files = proxyActivities<BatchActivities>({
+  taskQueue: 'files',
   startToCloseTimeout: '1 hour',
   scheduleToCloseTimeout: '8 days',
   heartbeatTimeout: '20 seconds',
@@ -45,7 +45,7 @@ export async function batch({ batchId, deadlineAt }: BatchInput): Promise<void> 
 async function finalize(batchId: string, workEnded: BatchEnding, state: BatchState): Promise<BatchEnding> {
   tell(batchDetails(batchId, 'finalizing', state))
   const summary = `write the files of ${batchId} (${workEnded})`
-  const { ending, ...counts } = await control.finalizeBatch.executeWithOptions({ summary }, [batchId, workEnded])
+  const { ending, ...counts } = await files.finalizeBatch.executeWithOptions({ summary }, [batchId, workEnded])
   tell(batchDetails(batchId, ending, { ...state, ...counts }))
   return ending
 }
@@ -79,7 +79,7 @@ async function workUntil(
 /** Validates and runs the batch; undefined where it has ended already. */
 async function workOn(batchId: string, state: BatchState): Promise<BatchEnding | undefined> {
   tell(batchDetails(batchId, 'validating', state))
-  const plan = await control.validateBatch.executeWithOptions({ summary: `read and price ${batchId}` }, [batchId])
+  const plan = await files.validateBatch.executeWithOptions({ summary: `read and price ${batchId}` }, [batchId])
   if (plan.outcome === 'failed') {
     tell(batchDetails(batchId, 'failed', state))
     return undefined

@@ -34,6 +34,7 @@ const view = (job: JobRow, link: string | undefined) => ({
   id: job.resource_id,
   kind: job.kind,
   state: job.state,
+  place: job.place,
   run: job.run,
   user_id: job.user_id,
   project_id: job.project_id,
@@ -48,7 +49,7 @@ function jobsTable(jobs: readonly ReturnType<typeof view>[]): string {
   const rows = jobs.map(job => [
     job.id,
     job.kind,
-    job.state,
+    job.place === 'given' ? job.state : job.place,
     String(job.run),
     duration((Date.now() - job.created_at.getTime()) / 1000),
     job.project_id === null ? job.user_id : `${job.user_id}/${job.project_id}`,

@@ -53,15 +53,22 @@ const ended = (batch: BatchRow, ending: BatchEnding): BatchEnded => ({
 
 /** Ends a batch whose workflow is gone: what was done is given out, as with any other end. */
 export async function endLostBatch(deps: Deps, run: JobRun, loss: JobLoss): Promise<void> {
-  const job: JobContext = {
-    run,
-    attempt: 1,
-    signal: new AbortController().signal,
-    isCancelled: () => false,
-    heartbeat: () => undefined,
-  }
-  await finalizeBatch(deps, job, run.resourceId, loss === 'cancelled' ? 'cancelled' : 'failed', LOSS_TEXT[loss])
+  const ending = loss === 'cancelled' ? 'cancelled' : 'failed'
+  await finalizeBatch(deps, stepWithoutWorkflow(run), run.resourceId, ending, LOSS_TEXT[loss])
 }
+
+/** Ends a batch that was cancelled before it had a workflow: none of its rows was read. */
+export async function endWaitingBatch(deps: Deps, run: JobRun): Promise<void> {
+  await finalizeBatch(deps, stepWithoutWorkflow(run), run.resourceId, 'cancelled')
+}
+
+const stepWithoutWorkflow = (run: JobRun): JobContext => ({
+  run,
+  attempt: 1,
+  signal: new AbortController().signal,
+  isCancelled: () => false,
+  heartbeat: () => undefined,
+})
 
 /** Gives rows without a result the error of the end that is coming, counts them all, and gives that end. */
 export async function closeRows(tx: RunTransaction, batchId: string, workEnded: BatchEnding): Promise<BatchEnding> {

@@ -76,6 +76,7 @@ export async function createBatch(
       input: { batchId: batch.id, deadlineAt: batch.deadline_at.toISOString() } satisfies BatchInput,
       summary: `batch of ${endpoint} from ${file.id} (${file.bytes} bytes)`,
       fileIds: [file.id],
+      deadlineAt: batch.deadline_at,
     })
     return batchView(batch)
   })

@@ -1,5 +1,23 @@
 export type JobKind = 'batch' | 'turn' | 'video'
 
+/** Where a job is kept until its account has a place for it; see migration 028. */
+export type JobPlace = 'waiting' | 'given' | 'withdrawn'
+
+/**
+ * How many jobs of a kind an account has at once: in all, and of those how many are given to Temporal. The others
+ * wait in Postgres, where they cost nobody anything. Counted without a lock: jobs that are made in the same instant
+ * may exceed `open` by as many.
+ */
+export const JOBS_OF_ACCOUNT: Record<JobKind, { open: number; running: number }> = {
+  // A batch runs four chunks at once.
+  batch: { open: 1_000, running: 4 },
+  turn: { open: 5_000, running: 100 },
+  video: { open: 500, running: 20 },
+}
+
+/** Whether nobody waits for it at a screen: it is carried behind those for whom somebody does. */
+export const isBackground = (kind: JobKind): boolean => kind !== 'turn'
+
 /** One run of a job's workflow. A retry or a restart is the next run: its writes supersede the earlier ones'. */
 export interface JobRun {
   resourceId: string

@@ -1,9 +1,11 @@
 import type { Database, Queryable, Transaction } from '../../infra/postgres/database.ts'
-import type { JobRun } from './jobs.rules.ts'
+import { DomainError } from '../errors.ts'
+import { JOBS_OF_ACCOUNT, type JobRun } from './jobs.rules.ts'
 import {
   announceCancel,
-  insertCommand,
+  insertCancel,
   insertJob,
+  insertStart,
   selectOpenJobIdsOfUser,
   selectOpenJobReading,
   selectOpenJobs,
@@ -14,12 +16,28 @@ import {
   type NewJob,
 } from './jobs.sql.ts'
 
-/** Makes the job exist, in the transaction of its resource. The relay starts its workflow after the commit. */
-export const startJob = (tx: Transaction, job: NewJob): Promise<void> => insertJob(tx, job)
+const RETRY_AFTER_SECONDS = 30
 
-/** Asks the job to stop: upstream calls are aborted at once, its workflow is cancelled. Harmless where it has ended. */
+/**
+ * Makes the job exist, in the transaction of its resource. The relay starts its workflow once its account has a place
+ * for it. Errors: 429 where the account has as many open jobs of this kind as it may.
+ */
+export async function startJob(tx: Transaction, job: NewJob): Promise<void> {
+  if (await insertJob(tx, job)) return
+  const most = JOBS_OF_ACCOUNT[job.kind].open
+  const what = `jobs of this kind (${job.kind}) that have not ended`
+  throw new DomainError(429, 'rate_limit_exceeded', `The account has ${most} ${what}, the most that it may have.`, {
+    type: 'too_many_jobs',
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  })
+}
+
+/**
+ * Asks the job to stop: upstream calls are aborted at once, its workflow is cancelled; one that waits for its place is
+ * ended without a workflow. Harmless where it has ended.
+ */
 export async function cancelJob(tx: Transaction, resourceId: string): Promise<void> {
-  await insertCommand(tx, resourceId, 'cancel')
+  await insertCancel(tx, resourceId)
   await announceCancel(tx, resourceId)
 }
 
@@ -38,7 +56,7 @@ export const endJob = (tx: Transaction, run: JobRun, outcome: string): Promise<b
 
 /** Starts the next run of a job whose workflow is gone without a trace. */
 export async function restartLostJob(tx: Transaction, run: JobRun): Promise<void> {
-  if (await setNextRun(tx, run)) await insertCommand(tx, run.resourceId, 'start')
+  if (await setNextRun(tx, run)) await insertStart(tx, run.resourceId)
 }
 
 /** The id of an open job that reads the file, where there is one. */

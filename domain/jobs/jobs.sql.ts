@@ -1,9 +1,11 @@
-import { queryFirst, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
+import { queryFirst, type PreparedStatement, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
-import type { JobKind, JobRun } from './jobs.rules.ts'
+import { isBackground, JOBS_OF_ACCOUNT, type JobKind, type JobPlace, type JobRun } from './jobs.rules.ts'
 
 /** Wakes the relay. */
 export const JOB_COMMANDS = 'ipop_job_commands'
+/** Wakes who gives places to jobs. */
+export const JOB_PLACES = 'ipop_job_places'
 /** Payload: a resource id whose work must stop now: every process aborts its upstream calls. */
 export const JOB_CANCELS = 'ipop_job_cancels'
 
@@ -17,6 +19,7 @@ export interface JobRow {
   run: number
   state: 'open' | 'ended'
   outcome: string | null
+  place: JobPlace
   summary: string
   input: object
   lost_runs: number
@@ -29,10 +32,11 @@ export interface ClaimedCommand {
   id: bigint
   resource_id: string
   run: number
-  command: 'start' | 'cancel' | 'signal'
+  command: 'start' | 'cancel' | 'signal' | 'end'
   signal: string | null
   payload: unknown
   attempts: number
+  background: boolean
   job: JobRow
 }
 
@@ -47,40 +51,117 @@ export interface NewJob {
   summary: string
   /** Files that the job reads: they cannot be deleted before it ends. */
   fileIds: string[]
+  /** When it must have ended, also where it has waited for its place until then. */
+  deadlineAt?: Date
 }
 
-/** Makes the job with the command that starts it, and wakes the relay. */
-export async function insertJob(tx: Transaction, job: NewJob): Promise<void> {
+/**
+ * Makes the job; where its account has a place for it, with the command that starts it. False where the account has
+ * as many open jobs of its kind as it may.
+ */
+export async function insertJob(tx: Transaction, job: NewJob): Promise<boolean> {
+  const most = JOBS_OF_ACCOUNT[job.kind]
+  const { rowCount } = await tx.query(INSERT_JOB, [
+    job.resourceId,
+    job.kind,
+    job.workflow,
+    job.taskQueue,
+    job.owner.userId,
+    job.owner.projectId,
+    JSON.stringify(job.input),
+    job.summary,
+    job.fileIds,
+    job.deadlineAt ?? null,
+    most.open,
+    most.running,
+    isBackground(job.kind),
+    JOB_COMMANDS,
+    JOB_PLACES,
+  ])
+  return rowCount === 1
+}
+
+const INSERT_JOB: PreparedStatement = {
+  name: 'insert_job',
+  text: `
+WITH others AS (
+  SELECT count(*) AS open, count(*) FILTER (WHERE place = 'given') AS given, count(*) FILTER (WHERE place = 'waiting') AS waiting
+  FROM jobs WHERE user_id = $5::text AND kind = $2::text AND state = 'open'
+), job AS (
+  INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, project_id, input, summary, file_ids, deadline_at, place)
+  SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::jsonb, $8::text, $9::text[], $10::timestamptz,
+    CASE WHEN given < $12::integer AND waiting = 0 THEN 'given' ELSE 'waiting' END
+  FROM others WHERE open < $11::integer
+  RETURNING resource_id, run, user_id, place
+), command AS (
+  INSERT INTO job_commands (resource_id, run, command, user_id, background)
+  SELECT resource_id, run, 'start', user_id, $13::boolean FROM job WHERE place = 'given'
+)
+SELECT pg_notify(CASE place WHEN 'given' THEN $14::text ELSE $15::text END, '') FROM job`,
+}
+
+/** Gives places to those who waited longest, as many as their accounts have free; those past their deadline get one anyway. */
+export async function givePlaces(db: Queryable): Promise<number> {
+  const kinds = Object.entries(JOBS_OF_ACCOUNT)
+  const { rowCount } = await db.query(GIVE_PLACES, [
+    kinds.map(([kind]) => kind),
+    kinds.map(([, { running }]) => running),
+    kinds.map(([kind]) => isBackground(kind as JobKind)),
+    PLACES_LOCK,
+  ])
+  return rowCount
+}
+
+/** One process gives places at a time. */
+const PLACES_LOCK = 1_702_002_801
+
+const GIVE_PLACES = `
+WITH mine AS MATERIALIZED (
+  SELECT 1 WHERE pg_try_advisory_xact_lock($4::bigint)
+), waiting AS (
+  SELECT resource_id, user_id, kind, coalesce(deadline_at <= now(), false) AS is_late,
+    row_number() OVER (PARTITION BY user_id, kind ORDER BY created_at, resource_id) AS nth
+  FROM jobs, mine WHERE state = 'open' AND place = 'waiting'
+), given AS (
+  SELECT user_id, kind, count(*) AS jobs FROM jobs
+  WHERE state = 'open' AND place = 'given' AND (user_id, kind) IN (SELECT user_id, kind FROM waiting) GROUP BY user_id, kind
+), chosen AS (
+  SELECT w.resource_id, m.background
+  FROM waiting w JOIN unnest($1::text[], $2::integer[], $3::boolean[]) AS m(kind, running, background) USING (kind)
+    LEFT JOIN given g USING (user_id, kind)
+  WHERE w.is_late OR w.nth <= m.running - coalesce(g.jobs, 0)
+), placed AS (
+  UPDATE jobs j SET place = 'given', touched_at = now() FROM chosen c
+  WHERE j.resource_id = c.resource_id AND j.state = 'open' AND j.place = 'waiting'
+  RETURNING j.resource_id, j.run, j.user_id, c.background
+)
+INSERT INTO job_commands (resource_id, run, command, user_id, background)
+SELECT resource_id, run, 'start', user_id, background FROM placed`
+
+/** Starts the job's current run; nothing where the job has ended. */
+export async function insertStart(tx: Transaction, resourceId: string): Promise<void> {
   await tx.query(
-    `WITH job AS (
-       INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, project_id, input, summary, file_ids)
-       VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::jsonb, $8::text, $9::text[])
-       RETURNING resource_id, run
-     ), command AS (
-       INSERT INTO job_commands (resource_id, run, command) SELECT resource_id, run, 'start' FROM job
-     )
-     SELECT pg_notify($10::text, '')`,
-    [
-      job.resourceId,
-      job.kind,
-      job.workflow,
-      job.taskQueue,
-      job.owner.userId,
-      job.owner.projectId,
-      JSON.stringify(job.input),
-      job.summary,
-      job.fileIds,
-      JOB_COMMANDS,
-    ],
+    `INSERT INTO job_commands (resource_id, run, command, user_id, background)
+     SELECT resource_id, run, 'start', user_id, kind <> 'turn' FROM jobs WHERE resource_id = $1::text AND state = 'open'`,
+    [resourceId],
   )
+  await tx.query('SELECT pg_notify($1::text, $2::text)', [JOB_COMMANDS, ''])
 }
 
-/** Asks the relay for a command to the job's current run; nothing where the job has ended. */
-export async function insertCommand(tx: Transaction, resourceId: string, command: 'start' | 'cancel'): Promise<void> {
+/**
+ * Cancels the job's current run; one that waits for a place is withdrawn, to be ended without a workflow. Nothing where
+ * the job has ended.
+ */
+export async function insertCancel(tx: Transaction, resourceId: string): Promise<void> {
   await tx.query(
-    `INSERT INTO job_commands (resource_id, run, command)
-     SELECT resource_id, run, $2::text FROM jobs WHERE resource_id = $1::text AND state = 'open'`,
-    [resourceId, command],
+    `WITH withdrawn AS (
+       UPDATE jobs SET place = 'withdrawn' WHERE resource_id = $1::text AND state = 'open' AND place = 'waiting'
+       RETURNING resource_id
+     )
+     INSERT INTO job_commands (resource_id, run, command, user_id, background)
+     SELECT resource_id, run, CASE WHEN EXISTS (SELECT FROM withdrawn) THEN 'end' ELSE 'cancel' END, user_id, kind <> 'turn'
+     FROM jobs WHERE resource_id = $1::text AND state = 'open' AND place <> 'withdrawn'`,
+    [resourceId],
   )
   await tx.query('SELECT pg_notify($1::text, $2::text)', [JOB_COMMANDS, ''])
 }
@@ -123,12 +204,23 @@ export async function lockRuns(
 
 /** Ends the job, once. False where this run is not the current one of an open job. */
 export async function setJobEnded(tx: Transaction, { resourceId, run }: JobRun, outcome: string): Promise<boolean> {
-  const { rowCount } = await tx.query(
-    `UPDATE jobs SET state = 'ended', outcome = $3::text, ended_at = now(), touched_at = now()
-     WHERE resource_id = $1::text AND run = $2::integer AND state = 'open'`,
-    [resourceId, run, outcome],
-  )
+  const { rowCount } = await tx.query(SET_JOB_ENDED, [resourceId, run, outcome, JOB_PLACES])
   return rowCount === 1
+}
+
+/** Its place is free: who gives them is told where another job waits for it. */
+const SET_JOB_ENDED: PreparedStatement = {
+  name: 'set_job_ended',
+  text: `
+WITH ended AS (
+  UPDATE jobs SET state = 'ended', outcome = $3::text, ended_at = now(), touched_at = now()
+  WHERE resource_id = $1::text AND run = $2::integer AND state = 'open'
+  RETURNING user_id, kind
+)
+SELECT CASE WHEN EXISTS (
+    SELECT FROM jobs w WHERE w.user_id = e.user_id AND w.kind = e.kind AND w.state = 'open' AND w.place = 'waiting')
+  THEN pg_notify($4::text, '')::text END
+FROM ended e`,
 }
 
 export async function setNextRun(tx: Transaction, { resourceId, run }: JobRun): Promise<boolean> {
@@ -161,11 +253,11 @@ export async function selectOpenJobs(db: Queryable, limit: number): Promise<JobR
   return (await db.query<JobRow>(text, [limit])).rows
 }
 
-/** Open jobs that nobody touched for 30 s and whose commands are all carried; claiming one touches it. */
+/** Open jobs with a workflow that nobody touched for 30 s and whose commands are all carried; claiming one touches it. */
 export async function claimQuietJobs(db: Queryable, limit: number): Promise<JobRow[]> {
   const { rows } = await db.query<JobRow>(
     `UPDATE jobs SET touched_at = now() WHERE resource_id IN (
-       SELECT resource_id FROM jobs j WHERE state = 'open' AND touched_at < now() - interval '30 s'
+       SELECT resource_id FROM jobs j WHERE state = 'open' AND place = 'given' AND touched_at < now() - interval '30 s'
          AND NOT EXISTS (SELECT 1 FROM job_commands c WHERE c.resource_id = j.resource_id AND c.delivered_at IS NULL)
        ORDER BY touched_at LIMIT $1::integer FOR UPDATE SKIP LOCKED)
      RETURNING *`,
@@ -176,20 +268,42 @@ export async function claimQuietJobs(db: Queryable, limit: number): Promise<JobR
 
 const LEASE_SECONDS = 15
 
-/** The next commands that are due, oldest first, one a job. A command that is not settled in the lease is due again. */
-export async function claimCommands(db: Queryable, limit: number): Promise<ClaimedCommand[]> {
-  const { rows } = await db.query<ClaimedCommand>(
-    `WITH due AS (
-       SELECT id FROM job_commands c WHERE delivered_at IS NULL AND due_at <= now()
-         AND id = (SELECT min(e.id) FROM job_commands e
-           WHERE e.resource_id = c.resource_id AND e.delivered_at IS NULL)
-       ORDER BY id LIMIT $1::integer FOR UPDATE SKIP LOCKED)
-     UPDATE job_commands c SET attempts = attempts + 1, due_at = now() + $2::integer * interval '1 s'
-     FROM due, jobs j WHERE c.id = due.id AND j.resource_id = c.resource_id
-     RETURNING c.id, c.resource_id, c.run, c.command, c.signal, c.payload, c.attempts, to_jsonb(j) AS job`,
-    [limit, LEASE_SECONDS],
-  )
+/**
+ * The next commands that are due: those of accounts in turn, one a job, interactive ones first and of the others at
+ * most `background`. A command that is not settled in the lease is due again.
+ */
+export async function claimCommands(db: Queryable, limit: number, background: number): Promise<ClaimedCommand[]> {
+  const { rows } = await db.query<ClaimedCommand>(CLAIM_COMMANDS, [limit, background, LEASE_SECONDS])
   return rows
+}
+
+/** Of each account at most `limit` are looked at, found by index: one with thousands costs no more than others. */
+const CLAIM_COMMANDS: PreparedStatement = {
+  name: 'claim_commands',
+  text: `
+WITH RECURSIVE accounts AS (
+  (SELECT user_id FROM job_commands WHERE delivered_at IS NULL ORDER BY user_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT c.user_id FROM job_commands c WHERE c.delivered_at IS NULL AND c.user_id > a.user_id
+          ORDER BY c.user_id LIMIT 1)
+  FROM accounts a WHERE a.user_id IS NOT NULL
+), heads AS (
+  SELECT h.id, h.background, row_number() OVER (PARTITION BY a.user_id ORDER BY h.background, h.id) AS turn
+  FROM accounts a CROSS JOIN LATERAL (
+    SELECT c.id, c.background FROM job_commands c
+    WHERE c.delivered_at IS NULL AND c.user_id = a.user_id AND c.due_at <= now() AND NOT EXISTS (
+      SELECT FROM job_commands e WHERE e.resource_id = c.resource_id AND e.delivered_at IS NULL AND e.id < c.id)
+    ORDER BY c.background, c.id LIMIT $1::integer) h
+), ranked AS (
+  SELECT id, turn, background, row_number() OVER (PARTITION BY background ORDER BY turn, id) AS nth FROM heads
+), due AS (
+  SELECT id FROM job_commands WHERE delivered_at IS NULL AND due_at <= now() AND id IN (
+    SELECT id FROM ranked WHERE NOT background OR nth <= $2::integer ORDER BY background, turn, id LIMIT $1::integer)
+  FOR UPDATE SKIP LOCKED
+)
+UPDATE job_commands c SET attempts = attempts + 1, due_at = now() + $3::integer * interval '1 s'
+FROM due, jobs j WHERE c.id = due.id AND j.resource_id = c.resource_id
+RETURNING c.id, c.resource_id, c.run, c.command, c.signal, c.payload, c.attempts, c.background, to_jsonb(j) AS job`,
 }
 
 export async function setCommandDelivered(db: Queryable, id: bigint): Promise<void> {

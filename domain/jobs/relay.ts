@@ -3,49 +3,73 @@ import type { Database } from '../../infra/postgres/database.ts'
 import type { Listener } from '../../infra/postgres/listener.ts'
 import type { WorkflowClient } from '../../infra/temporal/workflow-client.ts'
 import { createLoop, type Loop } from './loop.ts'
-import { carryAgainAfterMs, workflowIdOf } from './jobs.rules.ts'
-import { claimCommands, JOB_COMMANDS, setCommandDelivered, setCommandFailed, type ClaimedCommand } from './jobs.sql.ts'
+import { carryAgainAfterMs, workflowIdOf, type JobKind, type JobRun } from './jobs.rules.ts'
+import {
+  claimCommands,
+  givePlaces,
+  JOB_COMMANDS,
+  JOB_PLACES,
+  setCommandDelivered,
+  setCommandFailed,
+  type ClaimedCommand,
+} from './jobs.sql.ts'
 
 interface Deps {
   db: Database
   listener: Listener
   workflows: WorkflowClient
   log: Log
+  /** Ends a job as cancelled that never got its place, and so has no workflow. */
+  endWaitingJob: Record<JobKind, (run: JobRun) => Promise<void>>
 }
 
 /** Commands carried at once: Temporal is slower than Postgres, so a burst waits here. */
 const AT_ONCE = 8
+/** Of those: the others are kept for what somebody waits for. */
+const IN_BACKGROUND = 4
 const LOOK_EVERY_MS = 2_000
 
 /**
- * Carries committed job commands to Temporal, in order within a job, at least once: carrying twice is harmless since
- * a run's workflow id is fixed. While Temporal is away the commands wait; none is lost.
+ * Gives jobs their places, and carries committed job commands to Temporal: accounts in turn, in order within a job, at
+ * least once: carrying twice is harmless since a run's workflow id is fixed. While Temporal is away the commands wait;
+ * none is lost.
  */
 export function startRelay(deps: Deps): Loop {
   const carrying = new Set<Promise<void>>()
+  let inBackground = 0
   const carryDue = async () => {
     const free = AT_ONCE - carrying.size
-    const commands = free === 0 ? [] : await claimCommands(deps.db, free)
+    const commands = free === 0 ? [] : await claimCommands(deps.db, free, IN_BACKGROUND - inBackground)
     commands.forEach(carryAside)
     return false
   }
   // One that has arrived makes room, and its job's next command may follow.
   const carryAside = (command: ClaimedCommand) => {
+    const place = command.background ? 1 : 0
+    inBackground += place
     const carried = carryOne(deps, command)
       .catch((error: unknown) => deps.log.error({ job: command.resource_id, err: error }, 'a command was not settled'))
       .finally(() => {
+        inBackground -= place
         carrying.delete(carried)
         loop.wake()
       })
     carrying.add(carried)
   }
   const loop = createLoop({ name: 'relay', everyMs: LOOK_EVERY_MS, log: deps.log, turn: carryDue })
+  const givePlacesOnce = async () => {
+    if ((await givePlaces(deps.db)) > 0) loop.wake()
+    return false
+  }
+  const places = createLoop({ name: 'places', everyMs: LOOK_EVERY_MS, log: deps.log, turn: givePlacesOnce })
+  const wake = () => [loop, places].forEach(one => one.wake())
   deps.listener.on(JOB_COMMANDS, () => loop.wake())
-  deps.listener.onGap(() => loop.wake())
+  deps.listener.on(JOB_PLACES, () => places.wake())
+  deps.listener.onGap(wake)
   return {
-    wake: () => loop.wake(),
+    wake,
     stop: async () => {
-      await loop.stop()
+      await Promise.all([loop.stop(), places.stop()])
       await Promise.all(carrying)
     },
   }
@@ -53,7 +77,7 @@ export function startRelay(deps: Deps): Loop {
 
 async function carryOne(deps: Deps, command: ClaimedCommand): Promise<void> {
   try {
-    if (command.run === command.job.run) await carry(deps.workflows, command)
+    if (command.run === command.job.run) await carry(deps, command)
     await setCommandDelivered(deps.db, command.id)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
@@ -65,8 +89,11 @@ async function carryOne(deps: Deps, command: ClaimedCommand): Promise<void> {
   }
 }
 
-async function carry(workflows: WorkflowClient, { command, job, signal, payload }: ClaimedCommand): Promise<void> {
-  const workflowId = workflowIdOf({ resourceId: job.resource_id, run: job.run })
+async function carry(deps: Deps, { command, job, signal, payload }: ClaimedCommand): Promise<void> {
+  const { workflows, endWaitingJob } = deps
+  const run = { resourceId: job.resource_id, run: job.run }
+  const workflowId = workflowIdOf(run)
+  if (command === 'end') return job.state === 'open' ? endWaitingJob[job.kind](run) : undefined
   if (command === 'cancel') return workflows.cancel(workflowId)
   if (command === 'signal') return workflows.signal(workflowId, signal ?? '', payload)
   return workflows.start({

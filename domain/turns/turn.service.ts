@@ -76,7 +76,7 @@ export async function startTurn(
     resourceId: turnId,
     owner: caller.owner,
     workflow: 'agentTurn',
-    taskQueue: 'control',
+    taskQueue: 'interactive',
     input: { turnId, model: request.model } satisfies TurnInput,
     summary: `${TITLES[surface]} of ${request.model}`,
     fileIds: [],

@@ -220,7 +220,7 @@ class Stack implements RunningStack {
     const specs = [
       ourProcess('worker control', { ...env, ...(await metricsOf('controlMetrics')) }),
       ourProcess('worker model', { ...env, ...(await metricsOf('modelMetrics')) }),
-      ourProcess('worker media', { ...env, ...(await metricsOf('mediaMetrics')) }),
+      ourProcess('worker interactive media', { ...env, ...(await metricsOf('interactiveMetrics')) }),
       ourProcess('api', { ...env, ...(await this.apiPorts()) }),
     ]
     await Promise.all(specs.map(spec => this.run(this.processes, spec)))

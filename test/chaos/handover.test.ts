@@ -32,7 +32,7 @@ test('a worker that is told to end hands its turn over, and the next one carries
   const seen: TurnEvent[] = []
   for await (const event of turnEvents(tenant.secret, requestId, { apiUrl: stack.apiUrl })) {
     if (event.type === 'turn.delta' && !seen.some(({ type }) => type === 'turn.delta'))
-      stack.kill('worker model', 'SIGTERM')
+      stack.kill('worker interactive media', 'SIGTERM')
     seen.push(event)
   }
   expect(seen.filter(({ type }) => type === 'turn.restarted')).toMatchObject([{ data: { attempt: 2 } }])

@@ -13,7 +13,7 @@ const READERS = 50
 const KILLS_EACH = 10
 const PAUSE_MS = { from: 1_000, to: 8_000 }
 const WITHIN_MS = 300_000
-const VICTIMS = ['api', 'worker model', 'worker control', 'temporal']
+const VICTIMS = ['api', 'worker interactive media', 'worker control', 'temporal']
 
 /** Kills a process again and again, at times of chance; one that cannot live while another is down is waited for. */
 async function killAgainAndAgain(name: string): Promise<void> {

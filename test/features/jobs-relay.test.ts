@@ -7,7 +7,7 @@ import type { Loop } from '../../domain/jobs/loop.ts'
 import { inTransaction } from '../../infra/postgres/database.ts'
 import { connectTemporal } from '../../infra/temporal/connection.ts'
 import { createWorkflowClient, type WorkflowClient } from '../../infra/temporal/workflow-client.ts'
-import { jobBench, scriptedWorkflows } from '../support/jobs.ts'
+import { endingWith, jobBench, scriptedWorkflows } from '../support/jobs.ts'
 import { testStack } from '../support/stack.ts'
 import { temporalClient } from '../support/temporal.ts'
 import { until } from '../support/until.ts'
@@ -20,7 +20,7 @@ afterEach(async () => {
 })
 
 function relay(workflows: WorkflowClient): Loop {
-  const loop = startRelay({ ...bench, workflows })
+  const loop = startRelay({ ...bench, workflows, endWaitingJob: endingWith(bench) })
   loops.push(loop)
   return loop
 }

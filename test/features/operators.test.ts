@@ -154,10 +154,10 @@ describe('an operator sees', () => {
     const untilItSucceeds = { longestWaitSeconds: 30, nonRetryableErrorTypes: ['JobSuperseded'], maximumAttempts: 0 }
     const carryOn = { ...untilItSucceeds, longestWaitSeconds: 15 }
     expect(steps).toEqual([
-      { step: 'validateBatch', queue: 'control', summary: `read and price ${id}`, ...untilItSucceeds },
+      { step: 'validateBatch', queue: 'files', summary: `read and price ${id}`, ...untilItSucceeds },
       { step: 'runBatchChunk', queue: 'model', summary: 'chunk 1 of 2', ...carryOn },
       { step: 'runBatchChunk', queue: 'model', summary: 'chunk 2 of 2', ...carryOn },
-      { step: 'finalizeBatch', queue: 'control', summary: `write the files of ${id} (completed)`, ...untilItSucceeds },
+      { step: 'finalizeBatch', queue: 'files', summary: `write the files of ${id} (completed)`, ...untilItSucceeds },
     ])
     const payloads = (history.events ?? []).map(event => JSON.stringify(event, decoded)).join('')
     expect(payloads).toContain(id)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from '@jest/globals'
-import { startJob } from '../../domain/jobs/jobs.service.ts'
-import { JOB_COMMANDS, type JobRow } from '../../domain/jobs/jobs.sql.ts'
+import { endJob, startJob } from '../../domain/jobs/jobs.service.ts'
+import { JOB_COMMANDS, JOB_PLACES, type JobRow } from '../../domain/jobs/jobs.sql.ts'
+import type { JobKind, JobRun } from '../../domain/jobs/jobs.rules.ts'
 import { newId } from '../../domain/ids.ts'
 import { createUser } from '../../domain/tenancy/tenancy.service.ts'
 import { createLog } from '../../infra/log.ts'
@@ -19,8 +20,11 @@ export interface JobBench {
   db: Database
   listener: Listener
   log: typeof silentLog
-  /** A committed job with its start command; gives its id. */
-  newJob(): Promise<string>
+  /** A committed job, of an account of its own unless told; gives its id. */
+  newJob(of?: { userId?: string; kind?: JobKind; deadlineAt?: Date }): Promise<string>
+  newUser(): Promise<string>
+  /** Ends jobs as features do. */
+  endJob: (run: JobRun, outcome?: string) => Promise<void>
   job(id: string): Promise<JobRow>
   commands(id: string): Promise<CommandState[]>
   /** Makes the job look untouched for so long. */
@@ -43,7 +47,7 @@ export function jobBench(): JobBench {
     const own = await createDatabase()
     await migrate(own.url)
     const db = openDatabase({ url: own.url, poolSize: 6, applicationName: 'ipop-test-jobs' })
-    const listener = await openListener(own.url, [JOB_COMMANDS], silentLog)
+    const listener = await openListener(own.url, [JOB_COMMANDS, JOB_PLACES], silentLog)
     ends.push(
       () => listener.close(),
       () => db.close(),
@@ -58,14 +62,23 @@ export function jobBench(): JobBench {
 }
 
 const jobsIn = (db: Database) => ({
-  newJob: async () => {
-    const user = await createUser({ db }, 'test')
+  newUser: async () => (await createUser({ db }, 'test')).id,
+  endJob: async (run: JobRun, outcome = 'completed') => {
+    await inTransaction(db, tx => endJob(tx, run, outcome))
+  },
+  newJob: async ({
+    userId,
+    kind = 'batch',
+    deadlineAt,
+  }: { userId?: string; kind?: JobKind; deadlineAt?: Date } = {}) => {
     const resourceId = newId('batch')
+    const owner = { userId: userId ?? (await createUser({ db }, 'test')).id, projectId: null }
     await inTransaction(db, tx =>
       startJob(tx, {
-        kind: 'batch',
+        kind,
         resourceId,
-        owner: { userId: user.id, projectId: null },
+        owner,
+        ...(deadlineAt && { deadlineAt }),
         workflow: 'batch',
         taskQueue: QUIET_QUEUE,
         input: { batchId: resourceId, deadlineAt: new Date().toISOString() },
@@ -99,6 +112,12 @@ const jobsIn = (db: Database) => ({
 export interface ScriptedWorkflows extends WorkflowClient {
   /** Every call in its order: `start batch_….1`. */
   calls: string[]
+}
+
+/** For a relay whose jobs are ended by nothing else. */
+export const endingWith = ({ endJob: end }: JobBench) => {
+  const cancelled = (run: JobRun) => end(run, 'cancelled')
+  return { batch: cancelled, turn: cancelled, video: cancelled }
 }
 
 /** A Temporal that does as told and remembers what it was asked. */
