@@ -14,11 +14,11 @@ import { closeRows, endBatch } from './batch-end.ts'
 import { linesOf, type Line } from './lines.ts'
 import {
   customIdOf,
-  expectedPrice,
   LONGEST_LINE_BYTES,
   parseLine,
   parseRow,
   rowErrorOf,
+  worstPrice,
   type RowContext,
 } from './row.rules.ts'
 import { insertChunks, insertRows, type NewRow } from './row.sql.ts'
@@ -44,7 +44,7 @@ interface Census {
   total: number
   failed: number
   unreadable: number
-  expectedNanos: Nanos
+  worstNanos: Nanos
   models: Set<string>
 }
 
@@ -68,7 +68,7 @@ export async function validateBatch(deps: Deps, job: JobContext, batchId: string
 
 async function writeRows(deps: Deps, job: JobContext, batch: BatchRow): Promise<Census> {
   const context: RowContext = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
-  const census: Census = { total: 0, failed: 0, unreadable: 0, expectedNanos: 0n, models: new Set() }
+  const census: Census = { total: 0, failed: 0, unreadable: 0, worstNanos: 0n, models: new Set() }
   const seen = new Set<string>()
   let page: NewRow[] = []
   const flush = async () => {
@@ -109,7 +109,7 @@ function examine(line: Line, census: Census, seen: Set<string>, context: RowCont
     const parsed = parseRow(fields, context)
     row.model = parsed.model.id
     census.models.add(parsed.model.id)
-    census.expectedNanos += expectedPrice(parsed, context.endpoint)
+    census.worstNanos += worstPrice(parsed, context.endpoint)
   } catch (error) {
     row.error = rowErrorOf(error, line.number)
     census.failed += 1
@@ -143,12 +143,12 @@ function refusalOf({ total, unreadable }: Census): string | undefined {
 
 async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Census): Promise<BatchPlan> {
   const owner = { userId: batch.user_id, projectId: batch.project_id }
-  const { total, failed, expectedNanos } = census
+  const { total, failed, worstNanos } = census
   const start = () =>
     inRun(deps.db, job.run, async tx => {
       await insertChunks(tx, batch.id, total, ROWS_PER_CHUNK)
-      await setInProgress(tx, batch.id, { total, failed, reservedNanos: expectedNanos })
-      tx.atCommit(() => requireHold(tx, batch.id, owner, expectedNanos, notCovered(expectedNanos)))
+      await setInProgress(tx, batch.id, { total, failed, reservedNanos: worstNanos })
+      tx.atCommit(() => requireHold(tx, batch.id, owner, worstNanos, notCovered(worstNanos)))
     })
   try {
     await withHold(deps.db, owner.userId, start)
@@ -167,7 +167,7 @@ async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Censu
 
 const notCovered = (expected: Nanos) => (available: Nanos) =>
   paymentRequired(
-    `payment_required: ${usdText(expected)} USD are expected to be needed and ${usdText(available)} USD are free. ` +
+    `payment_required: ${usdText(expected)} USD may be needed and ${usdText(available)} USD are free. ` +
       'Add credit, or ask for fewer output tokens.',
   )
 

@@ -4,7 +4,6 @@ import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
-import { upstreamBody } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { completionView, textOfChoices } from '../chat/reply.rules.ts'
 import { parseEmbeddingsUsage, parseUsage, usageView } from '../chat/usage.rules.ts'
@@ -17,7 +16,7 @@ import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import { outputLine } from './batch.rules.ts'
 import type { BatchRow } from './batch.sql.ts'
-import { parseLine, parseRow, type ParsedRow } from './row.rules.ts'
+import { parseLine, parseRow, sentRow, type ParsedRow } from './row.rules.ts'
 
 export interface RowRunDeps extends RoutingDeps {
   pauses: Pauses
@@ -80,7 +79,7 @@ async function routedCall(
   const sent =
     batch.endpoint === 'embeddings'
       ? { path: '/embeddings' as const, body: withoutModel(body) }
-      : { path: '/chat/completions' as const, body: upstreamBody(body as ChatCompletionRequest) }
+      : { path: '/chat/completions' as const, body: sentRow({ body, model }).body }
   return { requestId, owner, model, policy, routes, signal, ...sent }
 }
 

@@ -1,9 +1,10 @@
 import { requireUsableModel, type ModelDirectory } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
-import { estimatedInputTokens, requireChatRequest } from '../chat/chat.rules.ts'
+import { requireChatRequest } from '../chat/chat.rules.ts'
 import { ChatCompletionRequest } from '../chat/chat.schema.ts'
-import { estimatedEmbeddingTokens, requireEmbeddingsRequest } from '../embeddings/embeddings.rules.ts'
+import { sentChat, type SentChat } from '../chat/sent-chat.rules.ts'
+import { mostEmbeddingTokens, requireEmbeddingsRequest } from '../embeddings/embeddings.rules.ts'
 import { badRequest, DomainError } from '../errors.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { KeyRules } from '../tenancy/tenancy.rules.ts'
@@ -16,8 +17,8 @@ type Fields = Record<string, unknown>
 
 export const LONGEST_LINE_BYTES = 8 * 1024 * 1024
 const LONGEST_CUSTOM_ID = 512
-/** Priced for a row that names no limit. */
-const UNSTATED_OUTPUT_TOKENS = 1_024
+/** The limit of a row that names none: less than a chat's, since it is held for every row at once. */
+const UNSTATED_OUTPUT_TOKENS = 4_096
 
 export interface RowContext {
   catalog: ModelDirectory
@@ -98,16 +99,15 @@ function requireRowModel(body: Fields, { catalog, endpoint, rules }: RowContext)
   return entry
 }
 
-/** What the row is expected to cost at the batch price: the tokens it asks for, else 1,024. */
-export function expectedPrice({ model, body }: ParsedRow, endpoint: BatchEndpoint): Nanos {
-  if (endpoint === 'embeddings') {
-    return priceOfCall(model.price, { input: estimatedEmbeddingTokens(body['input']), output: 0 }, 'batch')
-  }
-  const request = body as ChatCompletionRequest
-  const asked = request.max_completion_tokens ?? request.max_tokens ?? UNSTATED_OUTPUT_TOKENS
-  const choices = typeof request['n'] === 'number' ? request['n'] : 1
-  const usage = { input: estimatedInputTokens(request), output: Math.min(asked, model.max_output_tokens) * choices }
-  return priceOfCall(model.price, usage, 'batch')
+/** A chat's row as it leaves. Errors: 400. */
+export const sentRow = ({ body, model }: Pick<ParsedRow, 'body' | 'model'>): SentChat =>
+  sentChat(body as ChatCompletionRequest, model, UNSTATED_OUTPUT_TOKENS)
+
+/** The most that the row can cost at the batch price. Errors: 400. */
+export function worstPrice(row: ParsedRow, endpoint: BatchEndpoint): Nanos {
+  const { price } = row.model
+  if (endpoint === 'chat_completions') return priceOfCall(price, sentRow(row).most, 'batch')
+  return priceOfCall(price, { input: mostEmbeddingTokens(row.body['input'], row.model), output: 0 }, 'batch')
 }
 
 /** What a row's caller is told of a failure. */

@@ -49,10 +49,20 @@ export interface CallStart {
   routes: readonly Route[]
   /** The most it may cost by the price card. */
   worstCaseNanos: Nanos
+  /** A closer bound, where the account cannot pay that one. */
+  counted?: CountedBound | undefined
   streamed: boolean
   replayOf?: string | undefined
   /** Told the figures of the call when it ends. */
   annotate(facts: CallFacts): void
+}
+
+/** A bound of a call's cost that is dear to find, since a tokenizer runs. */
+export interface CountedBound {
+  /** It is hardly less: whoever cannot pay this much is refused without counting. */
+  leastNanos: Nanos
+  /** Undefined where it cannot be counted. */
+  count(): Nanos | undefined
 }
 
 /** What a call has used, and its price where that is not by tokens. */
@@ -77,11 +87,25 @@ export async function admitCall(deps: CallDeps, start: CallStart): Promise<Model
   const own = start.routes.filter(route => route.credentialId !== undefined)
   if (own.length > 0 && own.length === start.routes.length) return new ModelCall(deps, start, NO_RESERVATION)
   try {
-    const reservation = await deps.balances.reserve(start.caller.owner.userId, start.worstCaseNanos)
-    return new ModelCall(deps, start, reservation)
+    return await reserved(deps, start)
   } catch (error) {
-    if (own.length === 0 || !(error instanceof DomainError && error.status === 402)) throw error
+    if (own.length === 0 || !isPaymentRequired(error)) throw error
     return new ModelCall(deps, { ...start, routes: own }, NO_RESERVATION)
+  }
+}
+
+/** By its first bound, else by the closer one. Errors: 402. */
+async function reserved(deps: CallDeps, start: CallStart): Promise<ModelCall> {
+  const { userId } = start.caller.owner
+  try {
+    return new ModelCall(deps, start, await deps.balances.reserve(userId, start.worstCaseNanos))
+  } catch (error) {
+    if (start.counted === undefined || !isPaymentRequired(error)) throw error
+    const least = await deps.balances.reserve(userId, start.counted.leastNanos)
+    least.settle(0n)
+    const worstCaseNanos = start.counted.count()
+    if (worstCaseNanos === undefined || worstCaseNanos >= start.worstCaseNanos) throw error
+    return new ModelCall(deps, { ...start, worstCaseNanos }, await deps.balances.reserve(userId, worstCaseNanos))
   }
 }
 
@@ -91,6 +115,8 @@ export const callFromCache = (deps: CallDeps, start: CallStart): ModelCall => {
   call.isFromCache = true
   return call
 }
+
+export const isPaymentRequired = (error: unknown): boolean => error instanceof DomainError && error.status === 402
 
 const NO_RESERVATION: Reservation = { settle: () => undefined }
 

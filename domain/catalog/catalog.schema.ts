@@ -222,10 +222,14 @@ export const CatalogEntry = Type.Object(
       input: Type.Number({ minimum: 0 }),
       cached_input: Type.Number({ minimum: 0 }),
       output: Type.Number({ minimum: 0 }),
-      /** USD an image: what a call must have, and what is charged where the provider does not tell its cost. */
+      /** USD an image: what is charged where the provider does not tell its cost. */
       image: Type.Optional(Type.Number({ minimum: 0 })),
-      /** USD a second of video: what is held, and charged where the provider does not tell its cost. */
+      /** The most that an image can cost, of any size: what is reserved, and charged at the most. */
+      image_most: Type.Optional(Type.Number({ minimum: 0 })),
+      /** USD a second of video: what is charged where the provider does not tell its cost. */
       video_second: Type.Optional(Type.Number({ minimum: 0 })),
+      /** The most that a second can cost, of any resolution, with sound: what is held, and charged at the most. */
+      video_second_most: Type.Optional(Type.Number({ minimum: 0 })),
       effective_date: Type.Optional(Type.String()),
     }),
     price_note: Type.Optional(Type.String()),

@@ -1,4 +1,4 @@
-import { nanosOfPicos, picosPerToken, type Nanos } from '../ledger/money.rules.ts'
+import { nanosOfPicos, nanosOfUsd, picosPerToken, type Nanos } from '../ledger/money.rules.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 
 /** USD per million tokens, as the catalog states them. */
@@ -25,3 +25,19 @@ export function priceOfCall(rates: Rates, usage: TokenUsage, tier: ServiceTier):
 
 export const rateAtTier = (usdPerMillion: number, tier: ServiceTier): number =>
   Number(picosPerToken(usdPerMillion) * TIER_PERCENT[tier]) / 100_000_000
+
+/** What a unit can cost at the most, of its usual price, where the catalog does not say: sizes differ by as much. */
+const UNSTATED_MARGIN = 4
+
+/** USD of a picture or of a second of video. */
+export interface UnitPrice {
+  usualUsd: number | undefined
+  mostUsd: number | undefined
+}
+
+/** Charged where the provider does not tell its cost. */
+export const usualPriceOf = ({ usualUsd = 0 }: UnitPrice): Nanos => nanosOfUsd(usualUsd)
+
+/** Reserved, and charged at the most: the provider's own figure is known only afterwards. */
+export const mostPriceOf = ({ usualUsd = 0, mostUsd = usualUsd * UNSTATED_MARGIN }: UnitPrice): Nanos =>
+  nanosOfUsd(Math.max(usualUsd, mostUsd))

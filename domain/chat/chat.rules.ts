@@ -106,48 +106,6 @@ export const wantsUsageChunk = (request: Record<string, unknown>): boolean => {
   return isFields(options) && options['include_usage'] === true
 }
 
-/** Fields of ours, and those by which an upstream would choose another model or sell more than the model. */
-const OWN_FIELDS = new Set(
-  (
-    'model metadata service_tier stream stream_options tool_resources ' +
-    'models route provider plugins preset transforms web_search_options'
-  ).split(' '),
-)
-
-/** The request as an upstream gets it: unknown fields pass through, null stands for absent; usage is always asked of a stream, for billing. */
-export function upstreamBody(request: ChatCompletionRequest): Fields {
-  const passed = Object.fromEntries(
-    Object.entries(request).filter(([name, value]) => !OWN_FIELDS.has(name) && value !== null),
-  )
-  return request.stream === true ? { ...passed, stream: true, stream_options: { include_usage: true } } : passed
-}
-
-/** Reserved for a call that names no limit: more than models write unasked, less than their maximum of 128,000 and up. */
-const UNSTATED_OUTPUT_TOKENS = 16_384
-
-/** The most output tokens the call may cost. */
-export function mostOutputTokens(request: ChatCompletionRequest, model: CatalogEntry): number {
-  const asked = request.max_completion_tokens ?? request.max_tokens ?? UNSTATED_OUTPUT_TOKENS
-  const choices = typeof request['n'] === 'number' ? request['n'] : 1
-  return Math.min(asked, model.max_output_tokens) * choices
-}
-
-const BYTES_PER_TOKEN = 3
-const TOKENS_PER_IMAGE = 1_600
-
-/** A quick estimate of a request's input tokens, on the high side for text: no tokenizer runs. */
-export function estimatedInputTokens(request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown }): number {
-  let images = 0
-  const withoutImages = (name: string, value: unknown) => {
-    if (name !== 'image_url') return value
-    images += 1
-    return undefined
-  }
-  const hasParts = (request.messages as Fields[]).some(message => Array.isArray(message['content']))
-  const text = JSON.stringify([request.messages, request.tools ?? []], hasParts ? withoutImages : undefined)
-  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN) + images * TOKENS_PER_IMAGE
-}
-
 export const contextTooLong = (model: CatalogEntry, tokens: number): DomainError =>
   new DomainError(
     400,

@@ -10,18 +10,13 @@ import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { ChatCall } from './chat-call.ts'
-import {
-  contextTooLong,
-  estimatedInputTokens,
-  mostOutputTokens,
-  requireChatRequest,
-  upstreamBody,
-} from './chat.rules.ts'
+import { contextTooLong, requireChatRequest } from './chat.rules.ts'
 import type { ChatCompletionRequest, ChatCompletionResponse } from './chat.schema.ts'
 import { chatParts, type ChatPart } from './chat-stream.ts'
 import { firstSentenceWhole, toTheEnd } from './delivery.ts'
 import { certainlyTooLong } from './context-window.ts'
-import { boundedRequest } from './request-options.rules.ts'
+import { countedBoundOf } from './counted-bound.ts'
+import { sentChat } from './sent-chat.rules.ts'
 import { completionView, isSandboxReply } from './reply.rules.ts'
 import { eventsOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
 import type { CachedReply } from './reply-cache.sql.ts'
@@ -134,6 +129,8 @@ function deliveredParts(
 interface ChatPlan {
   /** As its metadata bounds it. */
   request: ChatCompletionRequest
+  /** What leaves. */
+  body: Record<string, unknown>
   policy: CallPolicy
   start: CallStart
 }
@@ -143,10 +140,10 @@ async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
   const { caller } = chat
   const model = requireUsableModel(deps.catalog, chat.request.model, caller.rules)
   requireChatRequest(chat.request, model)
-  const request = boundedRequest(chat.request, model)
+  const sent = sentChat(chat.request, model)
+  const { request, body } = sent
   const policy = callPolicyOf(request.metadata, caller.rules)
   const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
-  const worstCase = { input: estimatedInputTokens(request), output: mostOutputTokens(request, model) }
   const start: CallStart = {
     requestId: chat.requestId,
     caller,
@@ -155,19 +152,20 @@ async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
     requestedModel: request.model,
     metadata: request.metadata ?? null,
     routes,
-    worstCaseNanos: priceOfCall(model.price, worstCase, 'standard'),
+    worstCaseNanos: priceOfCall(model.price, sent.most, 'standard'),
+    counted: countedBoundOf(sent, model),
     streamed: request.stream === true,
     replayOf: chat.replayOf,
     annotate: facts => chat.annotate(facts),
   }
-  return { request, policy, start }
+  return { request, body, policy, start }
 }
 
 /** Reserves the credit, and looks at the context window. */
 async function admit(
   deps: ChatDeps,
   chat: ChatRequest,
-  { request, policy, start }: ChatPlan,
+  { request, body, policy, start }: ChatPlan,
 ): Promise<{ call: ChatCall; routed: RoutedCall }> {
   const { model, requestId } = start
   const call = await admitCall(deps, start)
@@ -178,7 +176,6 @@ async function admit(
     throw contextTooLong(model, tooLong)
   }
   const { routes } = call.start
-  const body = upstreamBody(request)
   const { owner } = chat.caller
   const signal = signalOf(chat)
   return {

@@ -4,9 +4,10 @@ import type { Database } from '../../infra/postgres/database.ts'
 import { isPrivate } from '../routing/call-policy.rules.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { createAssembly } from './assembly.rules.ts'
-import { upstreamBody } from './chat.rules.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
 import type { ChatPart } from './chat-stream.ts'
+import { statedLimitOf } from './output-limit.rules.ts'
+import { passedFields } from './passed-fields.rules.ts'
 import { deleteExpiredReplies, selectReply, upsertReply, type CachedReply } from './reply-cache.sql.ts'
 
 interface Deps {
@@ -72,8 +73,7 @@ export const sweepReplies = async (deps: Pick<Deps, 'db'>): Promise<boolean> =>
 
 /** Of all that an upstream would be asked but how the reply travels. */
 function hashOf(request: ChatCompletionRequest): Buffer {
-  const { stream: _stream, stream_options: _options, ...asked } = upstreamBody(request)
   return createHash('sha256')
-    .update(JSON.stringify([request.model, asked]))
+    .update(JSON.stringify([request.model, passedFields(request), statedLimitOf(request)]))
     .digest()
 }

@@ -2,8 +2,9 @@ import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { badRequest } from '../errors.ts'
 import { nanosOfUsd } from '../ledger/money.rules.ts'
-import { estimatedInputTokens, mostOutputTokens } from './chat.rules.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
+import { estimatedInputTokens } from './input-bound.rules.ts'
+import { choicesOf, statedLimitOf, UNSTATED_OUTPUT_TOKENS } from './output-limit.rules.ts'
 
 /**
  * The request as its metadata bounds it: `max_output_tokens`, `max_cost_usd` (as so many output tokens), and
@@ -27,8 +28,7 @@ export function boundedRequest(request: ChatCompletionRequest, model: CatalogEnt
 /** Under the name that the request uses for it. */
 function outputBound(request: ChatCompletionRequest, most: number): Partial<ChatCompletionRequest> {
   const isOldName = typeof request.max_tokens === 'number' && typeof request.max_completion_tokens !== 'number'
-  const asked = request.max_completion_tokens ?? request.max_tokens ?? most
-  return { [isOldName ? 'max_tokens' : 'max_completion_tokens']: Math.min(asked, most) }
+  return { [isOldName ? 'max_tokens' : 'max_completion_tokens']: Math.min(statedLimitOf(request) ?? most, most) }
 }
 
 /** The output tokens of each choice that `max_cost_usd` pays for besides the input, which is estimated on the high side. */
@@ -37,11 +37,10 @@ function affordableTokens(request: ChatCompletionRequest, model: CatalogEntry): 
   if (maxCostUsd === undefined) return undefined
   const input = estimatedInputTokens(request)
   const left = nanosOfUsd(maxCostUsd) - priceOfCall(model.price, { input, output: 0 }, 'standard')
-  const choices = typeof request['n'] === 'number' ? request['n'] : 1
-  const perMillion = priceOfCall(model.price, { input: 0, output: 1_000_000 }, 'standard') * BigInt(choices)
+  const perMillion = priceOfCall(model.price, { input: 0, output: 1_000_000 }, 'standard') * BigInt(choicesOf(request))
   if (perMillion === 0n && left >= 0n) return undefined
   const tokens = left <= 0n ? 0 : Number((left * 1_000_000n) / perMillion)
-  if (tokens >= 1) return Math.min(tokens, mostOutputTokens({ ...request, n: 1 }, model))
+  if (tokens >= 1) return Math.min(tokens, statedLimitOf(request) ?? UNSTATED_OUTPUT_TOKENS, model.max_output_tokens)
   throw badRequest(
     `The input alone may cost as much as \`metadata.max_cost_usd\` (${maxCostUsd} USD) allows.`,
     'metadata.max_cost_usd',

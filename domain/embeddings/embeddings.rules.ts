@@ -43,6 +43,15 @@ export function estimatedEmbeddingTokens(input: unknown): number {
   return input.reduce<number>((sum, item) => sum + estimatedEmbeddingTokens(item), 0)
 }
 
+/** What providers put around an input. */
+const ADDED_TOKENS = 8
+
+/** The most input tokens that can be paid for: a token is at least a byte, and no input is longer than the window. */
+export function mostEmbeddingTokens(input: unknown, model: CatalogEntry): number {
+  const bound = (item: Item) => (typeof item === 'string' ? Buffer.byteLength(item) : item.length) + ADDED_TOKENS
+  return itemsOf(input).reduce((sum, item) => sum + Math.min(bound(item), model.max_input_tokens), 0)
+}
+
 type Item = string | number[]
 
 /** The inputs one by one: a text and a list of tokens are one input. */

@@ -12,7 +12,7 @@ import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import {
-  estimatedEmbeddingTokens,
+  mostEmbeddingTokens,
   itemsOf,
   partsOf,
   requireEmbeddingsRequest,
@@ -90,7 +90,7 @@ async function admit(
   const model = requireUsableModel(deps.catalog, request.model, caller.rules)
   requireEmbeddingsRequest(request, model)
   const policy = callPolicyOf(request.metadata, caller.rules)
-  const worstCase = { input: estimatedEmbeddingTokens(request.input), output: 0 }
+  const worstCase = { input: mostEmbeddingTokens(request.input, model), output: 0 }
   const call = await admitCall(deps, {
     requestId,
     caller,

@@ -4,11 +4,12 @@ import type { TokenUsage } from '../calls/call.rules.ts'
 import { admitCall, type CallDeps, type CallFacts, type CallResult, type ModelCall } from '../calls/model-call.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { requireCapability, requireUsableModel } from '../catalog/model-access.rules.ts'
+import { mostPriceOf, usualPriceOf, type UnitPrice } from '../catalog/pricing.rules.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
 import { isSandboxReply } from '../chat/reply.rules.ts'
 import { parseUsage, usageView } from '../chat/usage.rules.ts'
 import { DomainError, serviceUnavailable } from '../errors.ts'
-import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
+import type { Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
@@ -94,7 +95,7 @@ async function admit(deps: ImageDeps, images: ImageCall): Promise<{ call: ModelC
     requestedModel,
     metadata: metadata ?? null,
     routes,
-    worstCaseNanos: priceOfImage(model) * BigInt(request.n ?? 1),
+    worstCaseNanos: mostPriceOf(priceOfImage(model)) * BigInt(request.n ?? 1),
     streamed: false,
     annotate: facts => images.annotate(facts),
   })
@@ -102,7 +103,7 @@ async function admit(deps: ImageDeps, images: ImageCall): Promise<{ call: ModelC
   return { call, routed: { requestId, owner, model, policy, routes: call.start.routes, path, body, signal } }
 }
 
-const priceOfImage = (model: CatalogEntry): Nanos => nanosOfUsd(model.price.image ?? 0)
+const priceOfImage = ({ price }: CatalogEntry): UnitPrice => ({ usualUsd: price.image, mostUsd: price.image_most })
 
 async function draw(deps: ImageDeps, routed: RoutedCall): Promise<Drawn> {
   const answer = await callForJson(deps, routed)
@@ -113,9 +114,22 @@ async function draw(deps: ImageDeps, routed: RoutedCall): Promise<Drawn> {
     ...answer,
     text,
     picture: await pictureAt(deps.outbound, url, routed.signal),
-    costNanos: reportedCost(answer.json) ?? priceOfImage(routed.model),
+    costNanos: costOf(deps, routed, reportedCost(answer.json)),
     usage: parseUsage(answer.json['usage']) ?? { input: 0, output: 0 },
   }
+}
+
+/** The provider's figure. What is above the reserved price is the operator's, whose catalog is wrong then. */
+function costOf(deps: ImageDeps, { requestId, model }: RoutedCall, reported: Nanos | undefined): Nanos {
+  const price = priceOfImage(model)
+  const most = mostPriceOf(price)
+  if (reported === undefined) return usualPriceOf(price)
+  if (reported <= most) return reported
+  deps.log.error(
+    { requestId, model: model.id, reported: String(reported) },
+    'an image costs more than the catalog says',
+  )
+  return most
 }
 
 /** Most providers give the picture itself, some an address of it. */

@@ -7,11 +7,10 @@ import type { LogReaders } from '../event-log/event-log.reader.ts'
 import { findLog, readLog } from '../event-log/event-log.service.ts'
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
 import { uuidOf } from '../ids.ts'
-import { withHold } from '../ledger/leases.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import type { TurnEnd } from '../turns/turn-end.ts'
 import { isTerminal } from '../turns/turn.rules.ts'
-import { admitTurn, findTurn, startTurn, stopTurn } from '../turns/turn.service.ts'
+import { admitTurn, findTurn, startAdmitted, startTurn, stopTurn, type AdmittedTurn } from '../turns/turn.service.ts'
 import type { TurnRow } from '../turns/turn.sql.ts'
 import { createBackgroundStream, settledState } from './background.rules.ts'
 import { eventsOfState, responseView, stateEvent, wireEvent, type ResponseState } from './response.rules.ts'
@@ -47,9 +46,9 @@ export async function createBackgroundResponse(
 ): Promise<ResponseObject> {
   const { caller, request } = call
   const { state, input, chat } = await prepareResponse(deps, call)
-  const admitted = await admitTurn(deps, caller, chat.request as AgentTurnCreateRequest).catch(renamed)
+  const asked = await admitTurn(deps, caller, chat.request as AgentTurnCreateRequest).catch(renamed)
   const queued: ResponseState = { ...state, status: 'queued', background: true }
-  const start = async (tx: Transaction) => {
+  const start = async (tx: Transaction, admitted: AdmittedTurn) => {
     const claim = { owner: caller.owner, operation: 'responses.create', key: idempotencyKey, request }
     const earlier = await claimIdempotencyKey(tx, claim, queued.id)
     if (earlier !== undefined) return responseView(stateOf(await requireResponse({ db: tx }, caller, earlier)))
@@ -57,8 +56,9 @@ export async function createBackgroundResponse(
     await insertResponse(tx, caller, queued, input)
     return responseView(queued)
   }
-  const { userId } = caller.owner
-  return withHold(deps.db, userId, () => deps.sharedTransaction(userId, start))
+  return startAdmitted(deps, caller, asked, admitted =>
+    deps.sharedTransaction(caller.owner.userId, tx => start(tx, admitted)),
+  )
 }
 
 /** Ends the response of a turn with the turn. Nothing where the response was deleted. */

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../infra/postgres/database.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
-import { estimatedInputTokens } from '../chat/chat.rules.ts'
+import { estimatedInputTokens } from '../chat/input-bound.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { conflict, notFound } from '../errors.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'

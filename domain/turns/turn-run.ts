@@ -8,10 +8,10 @@ import { contentPolicyOf } from '../capture/policy.service.ts'
 import { requireKnownModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
-import { upstreamBody } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { chunkView, createChunkReader, isUsageAlone, type Chunk } from '../chat/chunks.ts'
 import type { ReplyHead } from '../chat/reply.rules.ts'
+import { sentChat } from '../chat/sent-chat.rules.ts'
 import { DomainError } from '../errors.ts'
 import { claimLog } from '../event-log/event-log.service.ts'
 import { createEventWriter, type AppendEvents, type EventWriter } from '../event-log/event-log.writer.ts'
@@ -143,7 +143,16 @@ async function routedCall(deps: TurnRunDeps, { turn, signal }: Attempt): Promise
   const policy = callPolicyOf(request.metadata, turn.key_rules)
   const routes = await planRoutes(deps, { owner, model, policy })
   const requestId = uuidOf(turn.id)
-  return { requestId, owner, model, policy, routes, path: '/chat/completions', body: upstreamBody(request), signal }
+  return {
+    requestId,
+    owner,
+    model,
+    policy,
+    routes,
+    path: '/chat/completions',
+    body: sentChat(request, model).body,
+    signal,
+  }
 }
 
 async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIterable<string[]>): Promise<void> {

@@ -2,10 +2,12 @@ import { inTransaction, type Database, type Transaction } from '../../infra/post
 import type { SharedTransaction } from '../../infra/postgres/shared-transaction.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
-import { contextTooLong, estimatedInputTokens, mostOutputTokens, requireChatRequest } from '../chat/chat.rules.ts'
+import { contextTooLong, requireChatRequest } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { certainlyTooLong } from '../chat/context-window.ts'
-import { boundedRequest } from '../chat/request-options.rules.ts'
+import { countedBoundOf } from '../chat/counted-bound.ts'
+import { sentChat } from '../chat/sent-chat.rules.ts'
+import { isPaymentRequired, type CountedBound } from '../calls/model-call.ts'
 import { badRequest, notFound, paymentRequired } from '../errors.ts'
 import type { LogState } from '../event-log/event-log.rules.ts'
 import { openLog, requireLog } from '../event-log/event-log.service.ts'
@@ -40,9 +42,8 @@ export async function createTurn(
   asked: AgentTurnCreateRequest,
   idempotencyKey: string | undefined,
 ): Promise<AgentTurnResponse> {
-  const admitted = await admitTurn(deps, caller, asked)
   const turnId = newId('turn')
-  const start = async (tx: Transaction) => {
+  const start = async (tx: Transaction, admitted: AdmittedTurn) => {
     const claim = { owner: caller.owner, operation: 'turns.create', key: idempotencyKey, request: asked }
     const earlier = await claimIdempotencyKey(tx, claim, turnId)
     if (earlier !== undefined) return view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier))))
@@ -50,14 +51,35 @@ export async function createTurn(
     const turn = await startTurn(tx, caller, turnId, admitted, 'turn')
     return view(turn, { last_seq: 1n, removed_seq: 0n, closed_at: null })
   }
-  const { userId } = caller.owner
-  return withHold(deps.db, userId, () => deps.sharedTransaction(userId, start))
+  return startAdmitted(deps, caller, await admitTurn(deps, caller, asked), admitted =>
+    deps.sharedTransaction(caller.owner.userId, tx => start(tx, admitted)),
+  )
 }
 
 export interface AdmittedTurn {
   request: AgentTurnCreateRequest
   /** What is held until it ends. */
   worstCaseNanos: Nanos
+  /** A closer bound, where the account cannot pay that one. */
+  counted?: CountedBound | undefined
+}
+
+/**
+ * Starts a turn within `withHold`, by its first bound, else by the closer one. Errors: the work's; 402.
+ */
+export async function startAdmitted<T>(
+  deps: { db: Database },
+  { owner: { userId } }: Caller,
+  admitted: AdmittedTurn,
+  start: (admitted: AdmittedTurn) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withHold(deps.db, userId, () => start(admitted))
+  } catch (error) {
+    const worstCaseNanos = isPaymentRequired(error) ? admitted.counted?.count() : undefined
+    if (worstCaseNanos === undefined || worstCaseNanos >= admitted.worstCaseNanos) throw error
+    return withHold(deps.db, userId, () => start({ ...admitted, worstCaseNanos }))
+  }
 }
 
 const TITLES: Record<TurnSurface, string> = { turn: 'agent turn', responses: 'background response' }
@@ -98,14 +120,15 @@ export async function admitTurn(
   const chat = { ...asked, stream: true } as ChatCompletionRequest
   requireChatRequest(chat, model)
   if (!isStorable(asked)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'messages')
-  const request = boundedRequest(chat, model)
+  const sent = sentChat(chat, model)
+  const { request } = sent
   const policy = callPolicyOf(request.metadata, caller.rules)
   const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
   const tooLong = certainlyTooLong(request, model)
   if (tooLong !== undefined) throw contextTooLong(model, tooLong)
-  const worstCase = { input: estimatedInputTokens(request), output: mostOutputTokens(request, model) }
-  const isOwn = routes.every(route => route.credentialId !== undefined)
-  return { request, worstCaseNanos: isOwn ? 0n : priceOfCall(model.price, worstCase, 'standard') }
+  if (routes.every(route => route.credentialId !== undefined)) return { request, worstCaseNanos: 0n }
+  const worstCaseNanos = priceOfCall(model.price, sent.most, 'standard')
+  return { request, worstCaseNanos, counted: countedBoundOf(sent, model) }
 }
 
 const notCovered = (worstCase: Nanos) => (available: Nanos) =>

@@ -3,17 +3,27 @@ import type { Metrics } from '../../infra/metrics.ts'
 import type { ObjectStore } from '../../infra/objects/store.ts'
 import { UpstreamFailure, type UpstreamSettings } from '../../infra/upstreams/upstream.ts'
 import { requireKnownModel } from '../catalog/model-access.rules.ts'
+import { usualPriceOf } from '../catalog/pricing.rules.ts'
 import { DomainError } from '../errors.ts'
 import { uuidOf } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
 import { inRun } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
+import type { Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, type RoutingDeps } from '../routing/routing.service.ts'
 import { endVideo } from './video-end.ts'
-import { isEnded, jobHandle, providerState, reportedCost, type VideoStep } from './video.rules.ts'
+import {
+  isEnded,
+  jobHandle,
+  priceOfSecond,
+  providerState,
+  reportedCost,
+  secondsOf,
+  type VideoStep,
+} from './video.rules.ts'
 import {
   countMissedPoll,
   selectVideoById,
@@ -126,7 +136,7 @@ export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: s
   const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
   try {
     const reply = await lookedUp(deps, job, video)
-    const cost = reportedCost(reply ?? {}) ?? video.held_nanos
+    const cost = costOf(deps, video, reportedCost(reply ?? {}))
     const content = await copied(deps, job, video)
     await inRun(deps.db, job.run, tx => setContent(tx, videoId, content, cost))
     await endVideo(deps, job.run, videoId, 'completed', null)
@@ -140,6 +150,15 @@ export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: s
   } finally {
     clearInterval(touching)
   }
+}
+
+/** The provider's figure, but never more than what was held: that is the operator's, whose catalog is wrong then. */
+function costOf(deps: VideoRunDeps, { id, model, request, held_nanos: held }: VideoRow, reported: Nanos | undefined) {
+  const price = priceOfSecond(requireKnownModel(deps.catalog, model))
+  const cost = reported ?? usualPriceOf(price) * BigInt(secondsOf(request ?? {}))
+  if (cost <= held) return cost
+  deps.log.error({ videoId: id, reported: String(cost) }, 'a video costs more than the catalog says')
+  return held
 }
 
 async function copied(deps: VideoRunDeps, { signal }: JobContext, video: VideoRow) {

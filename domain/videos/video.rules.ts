@@ -1,3 +1,5 @@
+import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import type { UnitPrice } from '../catalog/pricing.rules.ts'
 import { badRequest } from '../errors.ts'
 import type { JobDetails } from '../jobs/details.rules.ts'
 import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
@@ -20,17 +22,36 @@ export interface VideoInput {
 /** Whether a step has ended the video, or the next one is due. */
 export type VideoStep = 'go_on' | 'ended'
 
-/** What is the longest that a request may ask for, where it names no length. */
-export const USUAL_SECONDS = 8
+/** The length of a video whose request names none. */
+const UNSTATED_SECONDS = 8
 
-/** Fields of ours, and those by which an upstream would choose another model or call somebody back. */
-const OWN_FIELDS = new Set(
-  'model metadata models route provider plugins callback_url webhook webhook_url user'.split(' '),
-)
+export const secondsOf = ({ duration }: Fields): number => (typeof duration === 'number' ? duration : UNSTATED_SECONDS)
 
-/** The request as the provider gets it: unknown fields pass through, null stands for absent. */
-export const providerRequest = (request: VideoGenerationRequest): Fields =>
-  Object.fromEntries(Object.entries(request).filter(([name, value]) => !OWN_FIELDS.has(name) && value !== null))
+export const priceOfSecond = ({ price }: Pick<CatalogEntry, 'price'>): UnitPrice => ({
+  usualUsd: price.video_second,
+  mostUsd: price.video_second_most,
+})
+
+/**
+ * What of a request reaches a provider: no field that is not priced, such as other names of the length, or a number of
+ * videos.
+ */
+const PASSED = [
+  'prompt',
+  'aspect_ratio',
+  'resolution',
+  'size',
+  'seed',
+  'generate_audio',
+  'frame_images',
+  'input_references',
+]
+
+/** The request as the provider gets it, with the length that is held for; null stands for absent. */
+export const providerRequest = (request: VideoGenerationRequest): Fields => ({
+  ...Object.fromEntries(PASSED.flatMap(name => ((request[name] ?? null) === null ? [] : [[name, request[name]]]))),
+  duration: secondsOf(request),
+})
 
 /** Pictures that a video begins with or follows: by data URL or HTTPS. Errors: 400 naming the place. */
 export function requireReferences(request: VideoGenerationRequest): void {

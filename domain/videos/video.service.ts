@@ -3,6 +3,7 @@ import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/
 import { signLink, verifyLink } from '../../infra/crypto/links.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import { requireCapability, requireUsableModel } from '../catalog/model-access.rules.ts'
+import { mostPriceOf } from '../catalog/pricing.rules.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
 import { badRequest, conflict, DomainError, notFound, paymentRequired, unauthorized } from '../errors.ts'
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
@@ -10,13 +11,13 @@ import { isId, newId, uuidOf } from '../ids.ts'
 import { startJob } from '../jobs/jobs.service.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
 import { withHold } from '../ledger/leases.ts'
-import { nanosOfUsd, usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
+import { usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { isStorable } from '../text.rules.ts'
-import { providerRequest, requireReferences, USUAL_SECONDS, type VideoInput } from './video.rules.ts'
+import { priceOfSecond, providerRequest, requireReferences, secondsOf, type VideoInput } from './video.rules.ts'
 import {
   DEFAULT_VIDEO_MODEL,
   type VideoContentQuery,
@@ -90,7 +91,7 @@ async function admit(deps: VideoDeps, caller: Caller, askedModel: string, asked:
   const metadata = metadataIfSteering(asked['metadata']) ?? null
   const policy = callPolicyOf(metadata ?? undefined, caller.rules)
   await planRoutes(deps, { owner: caller.owner, model, policy })
-  const heldNanos = nanosOfUsd(model.price.video_second ?? 0) * BigInt(asked.duration ?? USUAL_SECONDS)
+  const heldNanos = mostPriceOf(priceOfSecond(model)) * BigInt(secondsOf(asked))
   return { model, metadata, heldNanos }
 }
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import {
   customIdOf,
-  expectedPrice,
   LONGEST_LINE_BYTES,
   parseLine,
   parseRow,
   rowErrorOf,
+  sentRow,
+  worstPrice,
   type RowContext,
 } from '../../../domain/batches/row.rules.ts'
 import { badRequest, paymentRequired, rateLimited } from '../../../domain/errors.ts'
@@ -159,23 +160,35 @@ describe('a row', () => {
   })
 })
 
-describe('the price that is expected, at half the price', () => {
-  /** The messages and no tools are 37 bytes of JSON: 13 tokens, at half of 50 nanos each. */
-  const inputNanos = 13n * 25n
+describe('the most that a row costs, at half the price', () => {
+  const output = (fields: object) => {
+    const parsed = parseRow(rowOf(fields), context)
+    return (
+      worstPrice(parsed, 'chat_completions') -
+      worstPrice(parseRow(rowOf({ max_tokens: 1 }), context), 'chat_completions')
+    )
+  }
   test.each<[string, object, bigint]>([
-    ['1,024 tokens where none are asked', {}, 1_024n * 200n + inputNanos],
-    ['the tokens asked', { max_tokens: 10 }, 10n * 200n + inputNanos],
-    ['the newer name first', { max_tokens: 10, max_completion_tokens: 20 }, 20n * 200n + inputNanos],
-    ['the most the model gives', { max_tokens: 1e9 }, 128_000n * 200n + inputNanos],
-    ['every choice', { max_tokens: 10, n: 3 }, 30n * 200n + inputNanos],
+    ['4,096 tokens where none are asked', {}, 4_095n * 200n],
+    ['the tokens asked', { max_tokens: 10 }, 9n * 200n],
+    ['the smaller of two limits', { max_tokens: 10, max_completion_tokens: 20 }, 9n * 200n],
+    ['the most the model gives', { max_tokens: 1e9 }, 127_999n * 200n],
+    ['every choice', { max_tokens: 10, n: 3 }, 29n * 200n],
   ])('is of %s', (_what, fields, nanos) => {
-    expect(expectedPrice(parseRow(rowOf(fields), context), 'chat_completions')).toBe(nanos)
+    // The other fields are some bytes, at 25 nanos each.
+    expect(output(fields) - nanos).toBeLessThan(30n * 25n)
+    expect(output(fields) - nanos).toBeGreaterThanOrEqual(0n)
   })
 
-  test('of embeddings is of the input alone', () => {
+  test.each([[{}], [{ max_tokens: 10 }], [{ max_completion_tokens: 20 }]])('leaves with the row of %j', fields => {
+    const { body, most } = sentRow(parseRow(rowOf(fields), context))
+    expect(body).toMatchObject({ max_tokens: most.output, max_completion_tokens: most.output })
+  })
+
+  test('of embeddings is of the input alone: a token a byte', () => {
     const input = 'x'.repeat(300)
     const parsed = parseRow({ model: 'terminaili/embed-balanced', input: [input, input] }, embeddings)
-    expect(expectedPrice(parsed, 'embeddings')).toBe(2_000n)
+    expect(worstPrice(parsed, 'embeddings')).toBe(6_160n)
   })
 })
 

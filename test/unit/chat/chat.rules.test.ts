@@ -1,12 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import {
-  contextTooLong,
-  estimatedInputTokens,
-  mostOutputTokens,
-  requireChatRequest,
-  upstreamBody,
-  wantsUsageChunk,
-} from '../../../domain/chat/chat.rules.ts'
+import { contextTooLong, requireChatRequest, wantsUsageChunk } from '../../../domain/chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../../../domain/chat/chat.schema.ts'
 import { launchModel, refusalOf, thrownBy } from '../fixtures.ts'
 
@@ -122,32 +115,6 @@ describe('refuses with a 400 that names the field', () => {
   })
 })
 
-describe('what goes to an upstream', () => {
-  test.each<[string, object, object]>([
-    ['passes what is not known', { seed: 7, foo: { bar: [1] } }, { seed: 7, foo: { bar: [1] } }],
-    [
-      'passes what is known',
-      { temperature: 0, reasoning_effort: 'none' },
-      { temperature: 0, reasoning_effort: 'none' },
-    ],
-    [
-      'has no field of ours',
-      { metadata: { fast_lane: true }, service_tier: 'priority', tool_resources: {}, stream: false },
-      {},
-    ],
-    ['asks for usage of a stream', { stream: true }, { stream: true, stream_options: { include_usage: true } }],
-    [
-      'asks for it though the caller does not',
-      { stream: true, stream_options: { include_usage: false } },
-      { stream: true, stream_options: { include_usage: true } },
-    ],
-    ['has no options of a stream without one', { stream_options: { include_usage: true } }, {}],
-  ])('%s', (_what, fields, expected) => {
-    const request = chat(fields)
-    expect(upstreamBody(request)).toEqual({ messages: request.messages, ...expected })
-  })
-})
-
 test.each([
   [{}, false],
   [{ stream_options: null }, false],
@@ -156,33 +123,6 @@ test.each([
   [{ stream_options: { include_usage: true } }, true],
 ])('with %j a usage chunk is wanted: %s', (fields, wanted) => {
   expect(wantsUsageChunk(chat(fields))).toBe(wanted)
-})
-
-test.each<[string, object, string, number]>([
-  ['unstated', {}, 'claude-opus-4.8', 16_384],
-  ['the tokens asked', { max_tokens: 5 }, 'claude-opus-4.8', 5],
-  ['the newer name first', { max_tokens: 5, max_completion_tokens: 6 }, 'claude-opus-4.8', 6],
-  ['no more than the model gives', { max_tokens: 1e6 }, 'claude-opus-4.8', 128_000],
-  ['every choice', { max_tokens: 5, n: 3 }, 'claude-opus-4.8', 15],
-  ['choices that are null', { max_tokens: 5, n: null }, 'claude-opus-4.8', 5],
-])('the most output is %s', (_what, fields, model, tokens) => {
-  expect(mostOutputTokens(chat(fields), launchModel(model))).toBe(tokens)
-})
-
-describe('the estimate of the input', () => {
-  const long = 'x'.repeat(300_000)
-  test.each<[string, ChatCompletionRequest, number, number]>([
-    ['counts text', saying({ role: 'user', content: long }), 100_000, 100_020],
-    ['counts bytes, not characters', saying({ role: 'user', content: '字'.repeat(3_000) }), 3_000, 3_020],
-    ['counts tools', chat({ tools: [{ ...tool('a'), description: long }] }), 100_000, 100_050],
-    ['counts an image as such, whatever its bytes', parts(image(`data:image/png;base64,${long}`)), 1_600, 1_650],
-    ['counts every image', parts(image('https://a'), image('https://b')), 3_200, 3_260],
-    ['is not misled by text that looks like an image', saying({ role: 'user', content: '"image_url":' }), 1, 40],
-  ])('%s', (_what, request, least, most) => {
-    const tokens = estimatedInputTokens(request)
-    expect(tokens).toBeGreaterThanOrEqual(least)
-    expect(tokens).toBeLessThanOrEqual(most)
-  })
 })
 
 test('too long an input is told with its figures', () => {

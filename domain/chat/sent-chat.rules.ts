@@ -1,0 +1,61 @@
+import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import type { ChatCompletionRequest } from './chat.schema.ts'
+import { aboutInputTokens, leastInputTokens, mostInputTokens } from './input-bound.rules.ts'
+import { choicesOf, outputLimitOf, UNSTATED_OUTPUT_TOKENS } from './output-limit.rules.ts'
+import { passedFields, requireTextOutput, thinkingBudgetOf } from './passed-fields.rules.ts'
+import { boundedRequest } from './request-options.rules.ts'
+
+type Fields = Record<string, unknown>
+
+/** Token figures of a call before it is made. */
+interface Bound {
+  input: number
+  output: number
+}
+
+/** A chat as it leaves, and what it can cost: permission and price are made from the same bytes. */
+export interface SentChat {
+  /** The request as its metadata bounds it. */
+  request: ChatCompletionRequest
+  /** What leaves, but for the route's own model id. Its limit is that of `most`. */
+  body: Fields
+  /** No answer that keeps to the limit costs more: a token is at least a byte. */
+  most: Bound
+  /** It will hardly cost less where the limit is used up: a token has seldom more bytes than eight. */
+  least: Bound
+}
+
+/** What JSON of the limit, the model's id and the options of a stream adds to a body. */
+const BYTES_BESIDES = 512
+
+/**
+ * The one place where a chat's body and its worst case are made. `unstated` is the limit of a request that states none.
+ * Errors: 400.
+ */
+export function sentChat(
+  asked: ChatCompletionRequest,
+  model: CatalogEntry,
+  unstated: number = UNSTATED_OUTPUT_TOKENS,
+): SentChat {
+  requireTextOutput(asked)
+  const request = boundedRequest(asked, model)
+  const passed = passedFields(request)
+  const textBytes = Buffer.byteLength(JSON.stringify(passed)) + BYTES_BESIDES
+  const limit = outputLimitOf(request, model, { unstated, inputTokens: aboutInputTokens(passed, textBytes) })
+  // Where a budget of thinking is taken besides the limit, it is the larger of the two that is paid for.
+  const output = Math.max(limit, thinkingBudgetOf(request)?.tokens ?? 0) * choicesOf(request)
+  return {
+    request,
+    body: withLimit(passed, limit, request.stream === true),
+    most: { input: mostInputTokens(passed, textBytes, model), output },
+    least: { input: leastInputTokens(passed, textBytes, model), output },
+  }
+}
+
+/** Under both names: which of them counts is the upstream's affair. Usage is always asked of a stream, for billing. */
+const withLimit = (passed: Fields, limit: number, isStream: boolean): Fields => ({
+  ...passed,
+  max_tokens: limit,
+  max_completion_tokens: limit,
+  ...(isStream ? { stream: true, stream_options: { include_usage: true } } : {}),
+})
