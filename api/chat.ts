@@ -18,7 +18,7 @@ export const chatRoutes = [
     summary: 'Create a chat completion',
     description:
       "OpenAI's chat completions over any model of the catalog: tools, image parts, response formats, streaming. " +
-      'Fields that are not known here pass through to the model. Every call is priced, recorded and charged before its reply ends.',
+      'Fields by which models are steered pass through to the model; what could cost more than was priced does not. Every call is priced, recorded and charged before its reply ends.',
     body: ChatCompletionRequest,
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ChatCompletionResponse,
