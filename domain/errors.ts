@@ -65,6 +65,15 @@ export const unauthorized = (message: string) => new DomainError(401, 'unauthori
 export const paymentRequired = (message: string) =>
   new DomainError(402, 'payment_required', message, { type: 'insufficient_credit' })
 
+/** The account's free credit is less than what is needed. */
+export class InsufficientCredit extends DomainError {
+  readonly freeNanos: bigint
+  constructor(message: string, freeNanos: bigint) {
+    super(402, 'payment_required', message, { type: 'insufficient_credit' })
+    this.freeNanos = freeNanos
+  }
+}
+
 export const rateLimited = (message: string, retryAfterSeconds: number) =>
   new DomainError(429, 'rate_limit_exceeded', message, { type: 'rate_limit', retryAfterSeconds })
 

@@ -7,7 +7,7 @@ import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { completionView, textOfChoices } from '../chat/reply.rules.ts'
 import { parseEmbeddingsUsage, parseUsage, usageView } from '../chat/usage.rules.ts'
-import { embeddingsView, estimatedEmbeddingTokens } from '../embeddings/embeddings.rules.ts'
+import { embeddingsView, estimatedEmbeddingTokens, passedEmbeddingFields } from '../embeddings/embeddings.rules.ts'
 import { DomainError } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import { BACKGROUND_PRIORITY, callPolicyOf, type CallPolicy } from '../routing/call-policy.rules.ts'
@@ -78,7 +78,7 @@ async function routedCall(
   const routes = await planRoutes(deps, { owner, model, policy })
   const sent =
     batch.endpoint === 'embeddings'
-      ? { path: '/embeddings' as const, body: withoutModel(body) }
+      ? { path: '/embeddings' as const, body: { ...passedEmbeddingFields(body), input: body['input'] } }
       : { path: '/chat/completions' as const, body: sentRow({ body, model }).body }
   return { requestId, owner, model, policy, routes, signal, ...sent }
 }
@@ -174,7 +174,3 @@ function usageOf(
 
 const metadataOf = ({ metadata }: Record<string, unknown>): PublicRequestMetadata | null =>
   (metadata as PublicRequestMetadata | null | undefined) ?? null
-
-function withoutModel({ model: _model, ...rest }: Record<string, unknown>): Record<string, unknown> {
-  return rest
-}

@@ -6,7 +6,7 @@ import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { IpopMetadata } from '../chat/chat.schema.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, InsufficientCredit } from '../errors.ts'
 import type { Balances, Reservation } from '../ledger/balances.ts'
 import { usdNumber, type Nanos } from '../ledger/money.rules.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
@@ -100,11 +100,8 @@ async function reserved(deps: CallDeps, start: CallStart): Promise<ModelCall> {
   try {
     return new ModelCall(deps, start, await deps.balances.reserve(userId, start.worstCaseNanos))
   } catch (error) {
-    if (start.counted === undefined || !isPaymentRequired(error)) throw error
-    const least = await deps.balances.reserve(userId, start.counted.leastNanos)
-    least.settle(0n)
-    const worstCaseNanos = start.counted.count()
-    if (worstCaseNanos === undefined || worstCaseNanos >= start.worstCaseNanos) throw error
+    const worstCaseNanos = countedAfter(error, start)
+    if (worstCaseNanos === undefined) throw error
     return new ModelCall(deps, { ...start, worstCaseNanos }, await deps.balances.reserve(userId, worstCaseNanos))
   }
 }
@@ -116,7 +113,18 @@ export const callFromCache = (deps: CallDeps, start: CallStart): ModelCall => {
   return call
 }
 
-export const isPaymentRequired = (error: unknown): boolean => error instanceof DomainError && error.status === 402
+/** The closer bound, where the refusal of the first one leaves a chance that the account can pay it. */
+export function countedAfter(
+  refusal: unknown,
+  { worstCaseNanos, counted }: Pick<CallStart, 'worstCaseNanos' | 'counted'>,
+): Nanos | undefined {
+  if (counted === undefined || !(refusal instanceof InsufficientCredit)) return undefined
+  if (refusal.freeNanos < counted.leastNanos) return undefined
+  const nanos = counted.count()
+  return nanos === undefined || nanos >= worstCaseNanos || nanos > refusal.freeNanos ? undefined : nanos
+}
+
+const isPaymentRequired = (error: unknown): boolean => error instanceof DomainError && error.status === 402
 
 const NO_RESERVATION: Reservation = { settle: () => undefined }
 

@@ -7,8 +7,8 @@ import type { SentChat } from './sent-chat.rules.ts'
 
 /** Counting holds the event loop for about a millisecond a kilobyte: what is longer keeps its bound by bytes. */
 const MOST_COUNTED_BYTES = 32 * 1024
-/** Tokenizers of other families differ from o200k_base by less than this factor. */
-const FAMILY_FACTOR = 2
+/** Tokenizers of other families have at most so many tokens for one of o200k_base, which has one for three digits. */
+const FAMILY_FACTOR = 3
 
 /** The closer bound of a chat that the account cannot pay by its bytes. Undefined where it is too long to be counted. */
 export function countedBoundOf({ body, most, least }: SentChat, model: CatalogEntry): CountedBound | undefined {

@@ -43,6 +43,15 @@ export function estimatedEmbeddingTokens(input: unknown): number {
   return input.reduce<number>((sum, item) => sum + estimatedEmbeddingTokens(item), 0)
 }
 
+/** Of a request, besides the input: nothing by which an upstream would choose another model or do more. */
+const PASSED = 'dimensions encoding_format user input_type truncate truncation task task_type title normalized'.split(
+  ' ',
+)
+
+/** The request as upstreams get it, but for its model and its input; null stands for absent. */
+export const passedEmbeddingFields = (request: Fields): Fields =>
+  Object.fromEntries(PASSED.flatMap(name => ((request[name] ?? null) === null ? [] : [[name, request[name]]])))
+
 /** What providers put around an input. */
 const ADDED_TOKENS = 8
 

@@ -13,6 +13,7 @@ import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routi
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import {
   mostEmbeddingTokens,
+  passedEmbeddingFields,
   itemsOf,
   partsOf,
   requireEmbeddingsRequest,
@@ -104,16 +105,11 @@ async function admit(
     annotate: facts => embeddings.annotate(facts),
   })
   const { routes } = call.start
-  const body = upstreamBody(request)
+  const body = passedEmbeddingFields(request)
   return { call, routed: { requestId, owner, model, policy, routes, path: '/embeddings', body, signal } }
 }
 
 const formatOf = (request: EmbeddingsRequest): EmbeddingFormat => request.encoding_format ?? 'float'
-
-/** Unknown fields pass through, null stands for absent. */
-function upstreamBody({ model: _model, metadata: _metadata, input: _input, ...rest }: EmbeddingsRequest) {
-  return Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))
-}
 
 type Part = Parameters<typeof partsOf>[0]
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../../infra/log.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { SqlState, sqlStateOf } from '../../infra/postgres/sqlstate.ts'
-import { paymentRequired } from '../errors.ts'
+import { InsufficientCredit, paymentRequired } from '../errors.ts'
 import type { ProcessLife } from '../processes/process-life.ts'
 import type { LeaseGrant } from './lease.sql.ts'
 import type { Exchange, LeaseExchange } from './lease-exchange.ts'
@@ -245,8 +245,9 @@ const isTooLittle = ({ freeNanos, isAll }: Verdict, slice: BalanceSlice, nanos: 
 function refusal({ availableNanos, freeNanos }: Verdict, nanos: Nanos, slice: BalanceSlice): Error {
   if (availableNanos <= 0n) return paymentRequired('payment_required: this account has no credit left. Add credit.')
   const free = freeOf(slice) + freeNanos
-  return paymentRequired(
+  return new InsufficientCredit(
     `payment_required: this call may cost up to ${usdText(nanos)} USD and ${usdText(free > 0n ? free : 0n)} USD ` +
       'are free. Add credit, or ask for fewer output tokens with `max_completion_tokens`.',
+    free,
   )
 }

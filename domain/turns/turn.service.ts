@@ -7,8 +7,8 @@ import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { certainlyTooLong } from '../chat/context-window.ts'
 import { countedBoundOf } from '../chat/counted-bound.ts'
 import { sentChat } from '../chat/sent-chat.rules.ts'
-import { isPaymentRequired, type CountedBound } from '../calls/model-call.ts'
-import { badRequest, notFound, paymentRequired } from '../errors.ts'
+import { countedAfter, type CountedBound } from '../calls/model-call.ts'
+import { badRequest, notFound, InsufficientCredit } from '../errors.ts'
 import type { LogState } from '../event-log/event-log.rules.ts'
 import { openLog, requireLog } from '../event-log/event-log.service.ts'
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
@@ -76,8 +76,8 @@ export async function startAdmitted<T>(
   try {
     return await withHold(deps.db, userId, () => start(admitted))
   } catch (error) {
-    const worstCaseNanos = isPaymentRequired(error) ? admitted.counted?.count() : undefined
-    if (worstCaseNanos === undefined || worstCaseNanos >= admitted.worstCaseNanos) throw error
+    const worstCaseNanos = countedAfter(error, admitted)
+    if (worstCaseNanos === undefined) throw error
     return withHold(deps.db, userId, () => start({ ...admitted, worstCaseNanos }))
   }
 }
@@ -132,9 +132,10 @@ export async function admitTurn(
 }
 
 const notCovered = (worstCase: Nanos) => (available: Nanos) =>
-  paymentRequired(
+  new InsufficientCredit(
     `payment_required: this turn may cost up to ${usdText(worstCase)} USD and ${usdText(available > 0n ? available : 0n)} USD ` +
       'are free. Add credit, or ask for fewer output tokens with `max_completion_tokens`.',
+    available,
   )
 
 /** Errors: 404. */

@@ -1,9 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
+import { worstPrice } from '../../domain/batches/row.rules.ts'
+import type { CatalogEntry } from '../../domain/catalog/catalog.schema.ts'
 import { chatRow, linesOfFile, startBatch, untilBatch, untilEnded } from '../support/batches.ts'
 import { booksOf } from '../support/books.ts'
+import { TEST_MODELS } from '../support/catalog.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
 import { fakeCalls, fakePrompt, waitForCalls } from '../support/fake-upstream.ts'
+import { usdText } from '../../domain/ledger/money.rules.ts'
 import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
 
@@ -30,29 +34,35 @@ const accountOf = async (userId: string) =>
   (await db.query<{ balance_nanos: bigint; held_nanos: bigint }>('SELECT * FROM accounts WHERE user_id = $1', [userId]))
     .rows[0]
 
-/** What the input of a row is priced at before its call: three bytes a token. */
-const expectedInputTokens = (content: string) =>
-  Math.ceil(Buffer.byteLength(JSON.stringify([[{ role: 'user', content }], []])) / 3)
+const ENTRIES = new Map(TEST_MODELS.map(entry => [entry.id, entry]))
+
+/** The most that a row costs, which is held for it. */
+function rowNanos(content: string, fields: { model?: string; [name: string]: unknown } = {}): bigint {
+  const model = ENTRIES.get(fields.model ?? 'test/plain') as CatalogEntry
+  const body = { model: model.id, messages: [{ role: 'user', content }], ...fields }
+  return worstPrice({ customId: 'a', model, body }, 'chat_completions')
+}
 
 describe('the hold', () => {
-  test('is the expected cost at half the price, and what is left of it is given back', async () => {
+  test('is the most that it can cost at half the price, and what is left of it is given back', async () => {
     const { api, userId } = await newTenant(db)
     const content = fakePrompt({
       id: `hold-${userId}`,
       delayMs: 1_000,
       usage: { prompt_tokens: 3, completion_tokens: 5 },
     })
+    const asked = [
+      {},
+      { max_tokens: 100 },
+      { max_completion_tokens: 10 },
+      { max_tokens: 50_000 },
+      { max_tokens: 100, n: 2 },
+    ]
     const rows = [
-      chatRow('unstated', content),
-      chatRow('asked', content, { max_tokens: 100 }),
-      chatRow('asked-newer', content, { max_completion_tokens: 10 }),
-      chatRow('more-than-the-model-has', content, { max_tokens: 50_000 }),
-      chatRow('two-choices', content, { max_tokens: 100, n: 2 }),
+      ...asked.map((fields, index) => chatRow(`row-${index}`, content, fields)),
       chatRow('bad', content, { stream: true }),
     ]
-    // The model gives at most 1,000 tokens, also where 1,024 are assumed.
-    const outputTokens = 1_000 + 100 + 10 + 1_000 + 200
-    const reserved = BigInt(5 * expectedInputTokens(content) * 500 + outputTokens * 1_000)
+    const reserved = asked.reduce((sum, fields) => sum + rowNanos(content, fields), 0n)
     const id = await startBatch(api, rows)
     await waitForCalls(testStack().upstreamUrl, `hold-${userId}`, 1)
 
@@ -81,16 +91,15 @@ describe('the hold', () => {
     const tenant = await newTenant(db, { creditUsd: '0.25' })
     const { api, userId } = tenant
     const row = chatRow('a', fakePrompt({ id: `dear-${userId}` }), { model: 'test/dear', max_tokens: 1_000 })
-    const input = expectedInputTokens(fakePrompt({ id: `dear-${userId}` }))
+    const wanted = rowNanos(fakePrompt({ id: `dear-${userId}` }), { model: 'test/dear', max_tokens: 1_000 })
     const batch = await untilEnded(api, await startBatch(api, [row]))
-    const wanted = ((1_000 + input) * 0.0005).toFixed(9).replace(/0+$/, '')
     expect(batch).toMatchObject({
       status: 'failed',
       output_file_id: null,
       request_counts: { total: 1, completed: 0, failed: 1 },
       last_error: expect.stringMatching(/^payment_required: /),
     })
-    expect(batch.last_error).toContain(`${wanted} USD`)
+    expect(batch.last_error).toContain(`${usdText(wanted)} USD`)
     expect(batch.last_error).toContain('0.25 USD')
     expect(await fakeCalls(testStack().upstreamUrl, `dear-${userId}`)).toEqual([])
     expect(await accountOf(userId)).toMatchObject({ balance_nanos: USD / 4n, held_nanos: 0n })
@@ -98,7 +107,7 @@ describe('the hold', () => {
   })
 
   test('of one batch is not there for another', async () => {
-    const { api, userId } = await newTenant(db, { creditUsd: '0.8' })
+    const { api, userId } = await newTenant(db, { creditUsd: '1.5' })
     const row = (script: object) => [
       chatRow('a', fakePrompt({ ...script, usage: { prompt_tokens: 1, completion_tokens: 1 } }), {
         model: 'test/dear',
@@ -147,7 +156,7 @@ describe('cost', () => {
     const script = { usage: { prompt_tokens: 0, completion_tokens: 2_000 } }
     const row = chatRow('a', fakePrompt(script), { model: 'test/dear', max_tokens: 1 })
     const batch = await untilEnded(api, await startBatch(api, [row]))
-    const reserved = BigInt(expectedInputTokens(fakePrompt(script)) + 1) * 500_000n
+    const reserved = rowNanos(fakePrompt(script), { model: 'test/dear', max_tokens: 1 })
     expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: 1 } })
     expect(await entriesOf(batch.id)).toEqual([
       { kind: 'hold', amount_nanos: 0n, held_nanos: reserved },
@@ -161,23 +170,23 @@ describe('cost', () => {
     const { api, userId } = await newTenant(db)
     const ROWS = 300
     const AT_ONCE = 64
-    const script = { group: `spend-${userId}`, delayMs: 100, usage: { prompt_tokens: 0, completion_tokens: 1_000 } }
+    const script = { group: `spend-${userId}`, delayMs: 100, usage: { prompt_tokens: 0, completion_tokens: 250_000 } }
     const rows = Array.from({ length: ROWS }, (_, index) =>
-      chatRow(`r${index}`, fakePrompt(script), { model: 'test/dear', max_tokens: 1 }),
+      chatRow(`r${index}`, fakePrompt(script), { model: 'test/plain', max_tokens: 1 }),
     )
     const batch = await untilEnded(api, await startBatch(api, rows))
     const { completed, failed } = batch.request_counts
     expect(batch).toMatchObject({ status: 'completed', last_error: null })
     expect(completed + failed).toBe(ROWS)
-    // 10 USD are 20 rows. Those under way when it was spent are finished and charged, and so are those that a chunk
+    // An upstream that keeps to no limit: 10 USD are 40 rows. Those under way when it was spent are finished and charged, and so are those that a chunk
     // begins before it learns, by a commit of its own, of what the other chunk has spent.
-    expect(completed).toBeGreaterThanOrEqual(20)
-    expect(completed).toBeLessThanOrEqual(20 + 2 * AT_ONCE)
+    expect(completed).toBeGreaterThanOrEqual(40)
+    expect(completed).toBeLessThanOrEqual(40 + 2 * AT_ONCE)
     expect(await fakeCalls(testStack().upstreamUrl, script.group)).toHaveLength(completed)
     const errors = await linesOfFile(api, batch.error_file_id)
     expect(errors).toHaveLength(failed)
     expect(new Set(errors.map(line => line.error.code))).toEqual(new Set(['payment_required']))
-    const balance = 10n * USD - (BigInt(completed) * USD) / 2n
+    const balance = 10n * USD - (BigInt(completed) * USD) / 4n
     expect(await accountOf(userId)).toMatchObject({ balance_nanos: balance, held_nanos: 0n })
     const refused = await api.post('/batches', { input_file_id: batch.input_file_id })
     expectError(refused, 402, { code: 'payment_required' })

@@ -70,15 +70,25 @@ describe('a plain reply', () => {
   })
 })
 
+/** The limit of a call that names none: the model gives no more. */
+const UNSTATED = { max_tokens: 1_000, max_completion_tokens: 1_000 }
+
 describe('the upstream gets', () => {
-  test('what it knows and what we do not know, and nothing of ours', async () => {
-    const passed = { temperature: 0.2, top_p: 0.9, seed: 7, logit_bias: { 5: 1 }, x_new: [1] }
+  test('what steers it, and nothing of ours or that could cost more', async () => {
+    const passed = { temperature: 0.2, top_p: 0.9, seed: 7, logit_bias: { 5: 1 } }
     const ours = { metadata: { session_id: 's', sensitive: true }, service_tier: 'priority' }
     // By these an upstream would take another model than the one that is checked and priced, or sell more.
-    const choosing = { models: ['dearer'], route: 'fallback', provider: { order: ['x'] }, plugins: [{ id: 'web' }] }
+    const choosing = {
+      models: ['dearer'],
+      route: 'fallback',
+      provider: { order: ['x'] },
+      plugins: [{ id: 'web' }],
+      best_of: 9,
+      x_new: [1],
+    }
     const { tenant, calls } = await tryChat(db, { ...passed, ...ours, ...choosing })
     const { messages } = chatOf({ id: tenant.keyId })
-    expect(calls.map(call => call.body)).toEqual([{ ...passed, messages, model: 'test/plain' }])
+    expect(calls.map(call => call.body)).toEqual([{ ...passed, ...UNSTATED, messages, model: 'test/plain' }])
     expect(JSON.stringify(calls[0]?.headers)).not.toContain(tenant.secret)
   })
 
@@ -86,15 +96,13 @@ describe('the upstream gets', () => {
     ['an effort of none', { reasoning_effort: 'none' }],
     ['a minimal effort', { reasoning_effort: 'minimal' }],
     ['an extra high effort', { reasoning_effort: 'xhigh' }],
-    ['a limit of completion tokens', { max_completion_tokens: 17 }],
-    ['a limit in the older form', { max_tokens: 18 }],
     ['a schema', { response_format: SCHEMA }],
     ['JSON mode', { response_format: { type: 'json_object' } }],
     ['tools', { tools: [TOOL], tool_choice: { type: 'function', function: { name: 'weather' } } }],
   ])('%s as it was given', async (_, given) => {
     const { reply, calls } = await tryChat(db, given)
     expect(reply.status).toBe(200)
-    expect(calls[0]?.body).toEqual({ ...given, model: 'test/plain', messages: calls[0]?.body.messages })
+    expect(calls[0]?.body).toEqual({ ...given, ...UNSTATED, model: 'test/plain', messages: calls[0]?.body.messages })
   })
 
   test('an image part as it was given', async () => {

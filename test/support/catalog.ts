@@ -19,7 +19,7 @@ const entry = (id: string, changes: Partial<Entry> = {}): Entry => ({
 })
 
 /** Models of the test run besides the launch list. Tests that break a route use one of their own: breakers are shared. */
-const MODELS: Entry[] = [
+export const TEST_MODELS: Entry[] = [
   entry('test/plain'),
   entry('test/two-routes', {
     routes: [
@@ -31,7 +31,7 @@ const MODELS: Entry[] = [
   entry('test/bare', { capabilities: ['chat', 'code', 'streaming'] }),
   entry('test/external', { routes: [{ upstream: 'openrouter', model: 'external' }] }),
   entry('test/byok', { byok: { provider: 'openai', model: 'byok-native' } }),
-  entry('test/claude', { byok: { provider: 'anthropic', model: 'claude-sonnet-4-6' } }),
+  entry('test/claude', { max_output_tokens: 2_000, byok: { provider: 'anthropic', model: 'claude-sonnet-4-6' } }),
   entry('test/unrouted', { routes: [{ upstream: 'nowhere', model: 'x' }] }),
   entry('test/embed', {
     capabilities: ['embeddings'],
@@ -48,12 +48,12 @@ const MODELS: Entry[] = [
     capabilities: ['images'],
     max_output_tokens: 0,
     output_modalities: ['image'],
-    price: { input: 0, cached_input: 0, output: 0, image: 0.1 },
+    price: { input: 0, cached_input: 0, output: 0, image: 0.1, image_most: 0.1 },
   }),
   entry('test/film', {
     capabilities: ['videos'],
     max_output_tokens: 0,
-    price: { input: 0, cached_input: 0, output: 0, video_second: 0.1 },
+    price: { input: 0, cached_input: 0, output: 0, video_second: 0.1, video_second_most: 0.1 },
   }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
   ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing', 'away'].map(name => entry(`test/${name}`)),
@@ -62,6 +62,6 @@ const MODELS: Entry[] = [
 /** Writes the run's CATALOG_FILE: two upstreams, which are both the fake one. */
 export async function writeTestCatalog(path: string, upstreamUrl: string): Promise<void> {
   const upstream = (id: string) => ({ id, base_url: upstreamUrl, external: false })
-  const catalog: CatalogFile = { upstreams: [upstream('fake-a'), upstream('fake-b')], models: MODELS }
+  const catalog: CatalogFile = { upstreams: [upstream('fake-a'), upstream('fake-b')], models: TEST_MODELS }
   await writeFile(path, JSON.stringify(catalog))
 }
