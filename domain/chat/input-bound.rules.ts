@@ -79,7 +79,7 @@ export function aboutInputTokens(body: Fields, textBytes: number): number {
 /** The same of what a request holds besides its options. */
 export function estimatedInputTokens(request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown }): number {
   const text = JSON.stringify([request.messages, request.tools ?? []])
-  return aboutInputTokens(request as Fields, Buffer.byteLength(text))
+  return aboutInputTokens(request, Buffer.byteLength(text))
 }
 
 function besidesText(body: Fields, images: number): number {

@@ -121,7 +121,10 @@ describe('the hold', () => {
     expect(await untilEnded(api, first)).toMatchObject({ status: 'completed' })
     const third = await untilEnded(api, await startBatch(api, row({})))
     expect(third).toMatchObject({ status: 'completed' })
-    expect(await accountOf(userId)).toMatchObject({ balance_nanos: (USD * 8n) / 10n - 2n * 1_000_000n, held_nanos: 0n })
+    expect(await accountOf(userId)).toMatchObject({
+      balance_nanos: (USD * 15n) / 10n - 2n * 1_000_000n,
+      held_nanos: 0n,
+    })
   })
 })
 

@@ -5,6 +5,7 @@ import { booksOf } from '../support/books.ts'
 import { CHAT, chatOf, worstCaseOf } from '../support/chats.ts'
 import { apiClient, type ApiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
+import { expectError } from '../support/errors.ts'
 import { fakeStats } from '../support/fake-upstream.ts'
 import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
@@ -42,7 +43,7 @@ async function spend(apis: ApiClient[], clients: number, requestTo: (process: nu
     const outcome = { paid: 0, refused: 0 }
     while (outcome.refused < 3) {
       const reply = await api.post(CHAT, request)
-      expect([200, 402]).toContain(reply.status)
+      if (reply.status !== 200) expectError(reply, 402)
       if (reply.status === 200) outcome.paid += 1
       else outcome.refused += 1
     }
