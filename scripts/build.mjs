@@ -2,10 +2,11 @@
 // Builds dist/: TypeScript, the files that run time reads beside it, and the workflow bundle.
 // Each step does only what has changed, so that it may run before every start and every test.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { copyAssets } from './build/assets.mjs'
 import { bundleWorkflows } from './build/workflow-bundle.mjs'
+import { isBuilt, setBuilt, stampOfSources } from './build/stamp.mjs'
 import { removeStale } from './build/stale.mjs'
 
 const COMPILER = 'node_modules/typescript/bin/tsc'
@@ -24,6 +25,10 @@ function withoutCompiler() {
 }
 
 async function build() {
+  const stamp = stampOfSources()
+  if (existsSync(CLI) && isBuilt(stamp)) return
+  // The compiler believes its own notes, whatever became of its output.
+  if (!existsSync(CLI)) rmSync('dist/.tsbuildinfo', { force: true })
   removeStale()
   const { status } = spawnSync(process.execPath, [COMPILER, '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
   if (status !== 0) {
@@ -33,4 +38,5 @@ async function build() {
   copyAssets()
   if (existsSync(CLI)) chmodSync(CLI, 0o755)
   await bundleWorkflows()
+  setBuilt(stamp)
 }

@@ -24,6 +24,7 @@ const EXPOSED = [
   'link',
   'x-ipop-sandbox',
   'idempotent-replayed',
+  'x-ipop-renewal-secret',
   'accept-ranges',
   'content-range',
   'etag',

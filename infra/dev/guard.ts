@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { ProcessSpec } from './managed-process.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 
 /** A process that must not outlive its supervisor, however that ends. */
@@ -8,6 +9,14 @@ export interface GuardedProcess {
   /** What ends it in order; undefined where it ends by itself when its supervisor is gone. */
   stopSignal: NodeJS.Signals | undefined
   stopGraceMs: number
+}
+
+/** A process that a spec starts; nothing where that is not known. */
+export function guarded(spec: ProcessSpec | undefined, identity: ProcessIdentity): GuardedProcess[] {
+  if (spec === undefined) return []
+  // What tells its supervisor by message that it is up also sees it go.
+  const stopSignal = spec.isReady === 'message' ? undefined : spec.stopSignal
+  return [{ identity, stopSignal, stopGraceMs: spec.stopGraceMs }]
 }
 
 export interface Guard {

@@ -1,7 +1,8 @@
 import { createServer } from 'node:net'
+import { ConfigError } from '../config.ts'
 
 /** Undefined where the port can be listened on, else a sentence that says why not and which variable chose it. */
-export function whyNotFree(host: string, port: number, variable = 'PORT'): Promise<string | undefined> {
+function whyNotFree(host: string, port: number, variable = 'PORT'): Promise<string | undefined> {
   return new Promise(resolve => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => resolve(sentenceOf(error, host, port, variable)))
@@ -17,8 +18,38 @@ function sentenceOf({ code, message }: NodeJS.ErrnoException, host: string, port
   return `Port ${port} of ${host} (${variable}) cannot be listened on: ${message}.`
 }
 
-/** The port kept from an earlier run where it is free, else a free one that is none of the others. */
-export async function keptPort(host: string, kept: number | undefined, others: ReadonlySet<number>): Promise<number> {
+/** Errors: ConfigError for the first of these that cannot be listened on, by the variable that chose it. */
+export async function requireFree(host: string, ports: Record<string, number>): Promise<void> {
+  for (const [variable, port] of Object.entries(ports)) {
+    const problem = await whyNotFree(host, port, variable)
+    if (problem !== undefined) throw new ConfigError(problem)
+  }
+}
+
+export interface KeptPorts {
+  /** The port of that name, kept from an earlier run where it is free, else another free one. */
+  take(name: string): Promise<number>
+}
+
+/** Ports of a stack by name, which are kept in `ports`. One is taken after the other, so that none is given twice. */
+export function keepPorts(host: string, ports: Record<string, number>): KeptPorts {
+  let last: Promise<unknown> = Promise.resolve()
+  const takeNow = async (name: string) => {
+    const others = Object.entries(ports).filter(([other]) => other !== name)
+    const port = await keptPort(host, ports[name], new Set(others.map(([, taken]) => taken)))
+    ports[name] = port
+    return port
+  }
+  return {
+    take: name => {
+      const port = last.then(() => takeNow(name))
+      last = port.catch(() => undefined)
+      return port
+    },
+  }
+}
+
+async function keptPort(host: string, kept: number | undefined, others: ReadonlySet<number>): Promise<number> {
   if (kept !== undefined && !others.has(kept) && (await whyNotFree(host, kept)) === undefined) return kept
   for (;;) {
     const port = await anyPort(host)

@@ -23,10 +23,13 @@ export interface EmbeddedPostgres {
   prepare(): Promise<void>
 }
 
-/** The embedded Postgres of DATA_DIR, initialised, ready to be started on that port of 127.0.0.1. */
+/**
+ * The embedded Postgres of DATA_DIR, initialised, ready to be started at once: its port of 127.0.0.1, taken last, is
+ * free until another program takes it.
+ */
 export async function embeddedPostgres(
   dataDir: string,
-  port: number,
+  takePort: () => Promise<number>,
   say: (line: string) => void,
 ): Promise<EmbeddedPostgres> {
   const { postgres, initdb } = await binaries()
@@ -39,6 +42,7 @@ export async function embeddedPostgres(
   }
   await stopForgotten(folder)
   handOver(folder, identity)
+  const port = await takePort()
   const url = (database: string) => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`
   const [command = '', ...args] = [...identity.prefix, postgres, ...serverArguments(folder, port)]
   return {

@@ -2,20 +2,20 @@ import { mkdirSync } from 'node:fs'
 import { ConfigError, type Config } from '../config.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { makePrivateFiles, takeFromOthers } from '../private-files.ts'
-import { connectPlain, connectTemporal } from '../temporal/connection.ts'
-import { prepareNamespace } from '../temporal/namespace.ts'
 import { ensureDevKey } from './account.ts'
-import { startGuard, type GuardedProcess } from './guard.ts'
+import { guarded, startGuard } from './guard.ts'
 import { manageProcess, type ManagedProcess, type ProcessSpec } from './managed-process.ts'
 import { ourProcess } from './our-processes.ts'
-import { keptPort, urlOf, whyNotFree } from './ports.ts'
+import { keepPorts, requireFree, urlOf, type KeptPorts } from './ports.ts'
 import { embeddedPostgres } from './postgres.ts'
-import { identify, stopProcess, type ProcessIdentity } from './process-identity.ts'
+import { stopLeftovers } from './leftovers.ts'
+import { identify, type ProcessIdentity } from './process-identity.ts'
 import { randomHex, secretFile } from './secrets.ts'
 import { readStackFile, writeStackFile, type StackFile } from './stack-file.ts'
 import { lockDataDir } from './stack-lock.ts'
-import { stopForgottenTemporal, temporalServer, withoutTemporal } from './temporal.ts'
+import { prepareTemporal, stopForgottenTemporal, temporalServer, withoutTemporal } from './temporal.ts'
 import { findTemporalCli } from './temporal-cli.ts'
+import { tellWaiting, type Waiting } from './waiting.ts'
 
 export interface RunningStack {
   file: StackFile
@@ -42,7 +42,6 @@ export interface StackOptions {
 const newSecretsKey = () => `k1:${randomHex(32)()}`
 /** Postgres sees to its own folder, and may run as another user. */
 const OWN_MODES = ['postgres']
-const LEFTOVER_GRACE_MS = 5_000
 const STOP_WITHIN_MS = 9_500
 
 /**
@@ -66,6 +65,14 @@ export async function startStack(config: Config, options: StackOptions): Promise
   }
 }
 
+/** What those need who use it, known before it is ready. */
+interface Server {
+  env: NodeJS.ProcessEnv
+  ready: Promise<void>
+}
+
+const NOW = Promise.resolve()
+
 class Stack implements RunningStack {
   apiKey = ''
   readonly adminToken: string
@@ -82,6 +89,8 @@ class Stack implements RunningStack {
   private readonly earlier: StackFile | undefined
   private readonly stopping = new AbortController()
   private readonly guard = startGuard()
+  private readonly waiting: Waiting
+  private readonly ports: KeptPorts
   private readonly specs = new Map<string, ProcessSpec>()
   private stopped: Promise<void> | undefined
   private isReleased = false
@@ -90,6 +99,7 @@ class Stack implements RunningStack {
     this.config = config
     this.options = options
     this.release = release
+    this.waiting = tellWaiting(options.say)
     this.adminToken = config.adminToken ?? secretFile(config.dataDir, 'dev-admin-token', randomHex(24))
     this.signingKey = config.signingKey ?? secretFile(config.dataDir, 'signing-key', randomHex(32))
     this.secretsKey = options.env['SECRETS_KEY'] || secretFile(config.dataDir, 'secrets-key', newSecretsKey)
@@ -97,6 +107,7 @@ class Stack implements RunningStack {
     const supervisor = identify(process.pid)
     if (supervisor === undefined) throw new Error('this process cannot be identified')
     this.file = { version: 1, isPrivate: true, supervisor, processes: {}, ports: { ...this.earlier?.ports } }
+    this.ports = keepPorts('127.0.0.1', this.file.ports)
   }
 
   get isStopping(): boolean {
@@ -104,15 +115,43 @@ class Stack implements RunningStack {
   }
 
   async start(): Promise<void> {
-    await this.stopLeftovers()
-    if (this.earlier?.isPrivate !== true) takeFromOthers(this.config.dataDir, OWN_MODES)
-    await this.requirePorts()
-    const databaseUrl = await this.database()
-    const env = { ...(await this.temporal()), ...this.secrets(), DATABASE_URL: databaseUrl }
+    try {
+      await this.waiting.for('what an earlier run left', stopLeftovers(this.earlier))
+      if (this.earlier?.isPrivate !== true) takeFromOthers(this.config.dataDir, OWN_MODES)
+      const { host, port, metricsPort = 0 } = this.config
+      if (this.options.withProcesses !== false) await requireFree(host, { PORT: port, METRICS_PORT: metricsPort })
+      await this.startAll()
+      this.save()
+    } finally {
+      this.waiting.end()
+    }
+  }
+
+  /**
+   * Everything as soon as what it needs is there, since most of a start is waiting. But Postgres comes first: Temporal's
+   * own connections take any port that is free.
+   */
+  private async startAll(): Promise<void> {
+    const database = await this.database()
+    const temporal = this.temporal()
+    const servers: Promise<unknown>[] = [database.ready, temporal.then(({ ready }) => ready)]
     // In production accounts are made by operators alone.
-    if (!this.config.production) this.apiKey = await ensureDevKey(this.config.dataDir, databaseUrl)
-    if (this.options.withProcesses !== false) await this.startProcesses(env)
-    this.save()
+    if (!this.config.production) servers.push(database.ready.then(() => this.makeDevKey(database.url)))
+    if (this.options.withProcesses === false) return void (await Promise.all(servers))
+    const sandbox = this.sandbox()
+    const env = Promise.all([temporal, sandbox]).then(([{ env: ofTemporal }, { env: ofSandbox }]) => ({
+      ...ofTemporal,
+      ...ofSandbox,
+      ...this.secrets(),
+      DATABASE_URL: database.url,
+    }))
+    const api = Promise.all([env, database.ready]).then(([known]) => this.startApi(known))
+    const workers = Promise.all([env, ...servers]).then(([known]) => this.startWorkers(known))
+    await Promise.all([...servers, sandbox.then(({ ready }) => ready), api, workers])
+  }
+
+  private async makeDevKey(databaseUrl: string): Promise<void> {
+    this.apiKey = await this.waiting.for('the API key', ensureDevKey(this.config.dataDir, databaseUrl))
   }
 
   stop(): Promise<void> {
@@ -143,66 +182,55 @@ class Stack implements RunningStack {
     this.release()
   }
 
-  private async stopLeftovers(): Promise<void> {
-    const left = Object.entries(this.earlier?.processes ?? {}).reverse()
-    for (const [name, identity] of left) {
-      await stopProcess(identity, name === 'postgres' ? 'SIGINT' : 'SIGTERM', LEFTOVER_GRACE_MS)
-    }
-  }
-
-  /** Before anything is started. */
-  private async requirePorts(): Promise<void> {
-    if (this.options.withProcesses === false) return
-    const { host, port, metricsPort = 0 } = this.config
-    for (const [variable, wanted] of Object.entries({ PORT: port, METRICS_PORT: metricsPort })) {
-      const problem = await whyNotFree(host, wanted, variable)
-      if (problem !== undefined) throw new ConfigError(problem)
-    }
-  }
-
-  private async database(): Promise<string> {
-    const url = this.config.database.url ?? (await this.embeddedDatabase())
-    const { applied, version } = await migrate(url)
-    if (applied.length > 0) this.options.say(`Migrated the database to version ${version}.`)
+  /** Launched, where it is ours, and when it can be used. */
+  private async database(): Promise<{ url: string; ready: Promise<void> }> {
+    const given = this.config.database.url
+    const { url, started } = given === undefined ? await this.embeddedDatabase() : { url: given, started: NOW }
     this.file.databaseUrl = url
-    return url
+    return { url, ready: started.then(() => this.migrateDatabase(url)) }
   }
 
-  private async embeddedDatabase(): Promise<string> {
-    const postgres = await embeddedPostgres(this.config.dataDir, await this.port('postgres'), this.options.say)
-    await this.run(this.servers, postgres.spec)
-    await postgres.prepare()
-    return postgres.databaseUrl
+  private async migrateDatabase(url: string): Promise<void> {
+    const { applied, version } = await this.waiting.for('the migration of the database', migrate(url))
+    if (applied.length > 0) this.options.say(`Migrated the database to version ${version}.`)
   }
 
-  /** The environment of what speaks to Temporal. */
-  private async temporal(): Promise<NodeJS.ProcessEnv> {
-    const { address, uiUrl, namespace } = this.config.temporal
-    const own = address === undefined ? await this.embeddedTemporal() : { address, uiUrl, env: this.options.env }
-    const connection = address === undefined ? connectPlain(own.address) : connectTemporal(this.config)
-    try {
-      await prepareNamespace(connection, namespace, this.options.say)
-    } finally {
-      await connection.close()
+  private async embeddedDatabase() {
+    const { dataDir } = this.config
+    const postgres = await embeddedPostgres(dataDir, () => this.ports.take('postgres'), this.options.say)
+    return { url: postgres.databaseUrl, started: this.run(this.servers, postgres.spec).then(() => postgres.prepare()) }
+  }
+
+  /** The environment of what speaks to Temporal, and when it may. */
+  private async temporal(): Promise<Server> {
+    const { address, uiUrl } = this.config.temporal
+    const own = address === undefined ? await this.embeddedTemporal() : undefined
+    const known = own ?? { address, uiUrl, env: this.options.env, started: Promise.resolve() }
+    this.file.temporalAddress = known.address ?? ''
+    if (known.uiUrl !== undefined) this.file.temporalUiUrl = known.uiUrl
+    const env = { ...known.env, TEMPORAL_ADDRESS: this.file.temporalAddress }
+    return {
+      env: known.uiUrl === undefined ? env : { ...env, TEMPORAL_UI_URL: known.uiUrl },
+      ready: this.waiting.for(
+        "Temporal's namespace",
+        known.started.then(() => prepareTemporal(this.config, own?.address, this.options.say)),
+      ),
     }
-    this.file.temporalAddress = own.address
-    if (own.uiUrl === undefined) return { ...own.env, TEMPORAL_ADDRESS: own.address }
-    this.file.temporalUiUrl = own.uiUrl
-    return { ...own.env, TEMPORAL_ADDRESS: own.address, TEMPORAL_UI_URL: own.uiUrl }
   }
 
   private async embeddedTemporal() {
     await stopForgottenTemporal(this.config.dataDir)
-    const cli = await findTemporalCli({ ...this.options, signal: this.stopping.signal })
+    const search = findTemporalCli({ ...this.options, signal: this.stopping.signal })
+    const cli = await this.waiting.for("Temporal's CLI", search)
     const ports = {
-      grpc: await this.port('temporal'),
-      ui: await this.port('temporalUi'),
-      metrics: await this.port('temporalMetrics'),
+      grpc: await this.ports.take('temporal'),
+      ui: await this.ports.take('temporalUi'),
+      metrics: await this.ports.take('temporalMetrics'),
     }
     const { dataDir, temporal } = this.config
-    await this.run(this.servers, temporalServer(cli, { dataDir, namespace: temporal.namespace, ports }))
+    const started = this.run(this.servers, temporalServer(cli, { dataDir, namespace: temporal.namespace, ports }))
     const env = withoutTemporal(this.options.env, dataDir)
-    return { address: `127.0.0.1:${ports.grpc}`, uiUrl: `http://127.0.0.1:${ports.ui}`, env }
+    return { address: `127.0.0.1:${ports.grpc}`, uiUrl: `http://127.0.0.1:${ports.ui}`, env, started }
   }
 
   private secrets() {
@@ -214,22 +242,22 @@ class Stack implements RunningStack {
     }
   }
 
-  private async startProcesses(shared: NodeJS.ProcessEnv): Promise<void> {
-    const env = { ...shared, ...(await this.sandbox(shared)) }
-    const metricsOf = async (name: string) => ({ METRICS_PORT: String(await this.port(name)) })
-    const specs = [
-      ourProcess('worker control', { ...env, ...(await metricsOf('controlMetrics')) }),
-      ourProcess('worker model', { ...env, ...(await metricsOf('modelMetrics')) }),
-      ourProcess('worker interactive media', { ...env, ...(await metricsOf('interactiveMetrics')) }),
-      ourProcess('api', { ...env, ...(await this.apiPorts()) }),
-    ]
-    await Promise.all(specs.map(spec => this.run(this.processes, spec)))
+  private async startWorkers(env: NodeJS.ProcessEnv): Promise<void> {
+    const start = async (roles: string) => {
+      const metricsPort = await this.ports.take(`${roles.split(' ', 1)[0]}Metrics`)
+      await this.run(this.processes, ourProcess(`worker ${roles}`, { ...env, METRICS_PORT: String(metricsPort) }))
+    }
+    await Promise.all(['control', 'model', 'interactive media'].map(start))
+  }
+
+  private async startApi(env: NodeJS.ProcessEnv): Promise<void> {
+    await this.run(this.processes, ourProcess('api', { ...env, ...(await this.apiPorts()) }))
   }
 
   private async apiPorts() {
     const { host, metricsPort } = this.config
-    const port = this.config.port === 0 ? await this.port('api') : this.config.port
-    const metrics = metricsPort ?? (await this.port('apiMetrics'))
+    const port = this.config.port === 0 ? await this.ports.take('api') : this.config.port
+    const metrics = metricsPort ?? (await this.ports.take('apiMetrics'))
     this.file.ports['api'] = port
     this.file.ports['apiMetrics'] = metrics
     this.file.apiUrl = urlOf(host, port)
@@ -237,19 +265,12 @@ class Stack implements RunningStack {
   }
 
   /** Only where no upstream is configured, and not in production. */
-  private async sandbox(env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+  private async sandbox(): Promise<Server> {
     const { openRouter, sandboxUrl } = this.config.upstreams
-    if (openRouter !== undefined || sandboxUrl !== undefined || this.config.production) return {}
-    const port = await this.port('sandbox')
-    await this.run(this.servers, ourProcess(`sandbox --port ${port}`, env))
-    return { SANDBOX_URL: `http://127.0.0.1:${port}/v1` }
-  }
-
-  private async port(name: string): Promise<number> {
-    const others = Object.entries(this.file.ports).filter(([other]) => other !== name)
-    const port = await keptPort('127.0.0.1', this.file.ports[name], new Set(others.map(([, taken]) => taken)))
-    this.file.ports[name] = port
-    return port
+    if (openRouter !== undefined || sandboxUrl !== undefined || this.config.production) return { env: {}, ready: NOW }
+    const port = await this.ports.take('sandbox')
+    const spec = ourProcess(`sandbox --port ${port}`, { ...this.options.env, ...this.secrets() })
+    return { env: { SANDBOX_URL: `http://127.0.0.1:${port}/v1` }, ready: this.run(this.servers, spec) }
   }
 
   /** Known to `stop` and `kill` before it is ready. */
@@ -259,22 +280,15 @@ class Stack implements RunningStack {
     this.specs.set(spec.name, spec)
     const managed = manageProcess(this.config.dataDir, spec, { changed, say: this.options.say })
     group.push(managed)
-    await managed.ready
+    await this.waiting.for(spec.name, managed.ready)
     this.stopping.signal.throwIfAborted()
   }
 
   private changed(name: string, identity: ProcessIdentity | undefined): void {
     if (identity === undefined) delete this.file.processes[name]
     else this.file.processes[name] = identity
-    this.guard.watch(Object.entries(this.file.processes).flatMap(([known, one]) => this.guarded(known, one)))
+    this.guard.watch(Object.entries(this.file.processes).flatMap(([known, one]) => guarded(this.specs.get(known), one)))
     this.save()
-  }
-
-  private guarded(name: string, identity: ProcessIdentity): GuardedProcess[] {
-    const spec = this.specs.get(name)
-    if (spec === undefined) return []
-    const { stopSignal, stopGraceMs } = spec
-    return [{ identity, stopSignal: spec.isReady === 'message' ? undefined : stopSignal, stopGraceMs }]
   }
 
   private save(): void {

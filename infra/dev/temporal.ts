@@ -1,6 +1,7 @@
 import { join } from 'node:path'
-import { connectPlain } from '../temporal/connection.ts'
-import { KEYWORDS } from '../temporal/namespace.ts'
+import type { Config } from '../config.ts'
+import { connectPlain, connectTemporal } from '../temporal/connection.ts'
+import { KEYWORDS, prepareNamespace } from '../temporal/namespace.ts'
 import type { ProcessSpec } from './managed-process.ts'
 import { findByCommand, stopProcess } from './process-identity.ts'
 
@@ -59,6 +60,20 @@ export function temporalServer(cli: string, { dataDir, namespace, ports }: Tempo
     startAttempts: START_ATTEMPTS,
     stopSignal: 'SIGTERM',
     stopGraceMs: 3_000,
+  }
+}
+
+/** Brings the namespace into the form we need, on our own server or that of the configuration. Errors: ConfigError. */
+export async function prepareTemporal(
+  config: Config,
+  ownAddress: string | undefined,
+  say: (line: string) => void,
+): Promise<void> {
+  const connection = ownAddress === undefined ? connectTemporal(config) : connectPlain(ownAddress)
+  try {
+    await prepareNamespace(connection, config.temporal.namespace, say)
+  } finally {
+    await connection.close()
   }
 }
 

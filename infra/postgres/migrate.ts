@@ -17,8 +17,7 @@ export interface MigrationReport {
  * was applied before, one process at a time (others wait, then find nothing to do).
  */
 export async function migrate(databaseUrl: string): Promise<MigrationReport> {
-  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'ipop-migrate' })
-  await client.connect()
+  const client = await connected({ connectionString: databaseUrl, application_name: 'ipop-migrate' })
   try {
     await client.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK])
     const migrations = migrationsOn(client)
@@ -35,14 +34,21 @@ export async function migrate(databaseUrl: string): Promise<MigrationReport> {
 
 /** The version of the database and of the files: they differ where a migration is due. */
 export async function migrationVersions(databaseUrl: string): Promise<{ database: number; files: number }> {
-  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 })
-  await client.connect()
+  const client = await connected({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 })
   try {
     const migrations = migrationsOn(client)
     return { database: await migrations.getDatabaseVersion(), files: await migrations.getMaxVersion() }
   } finally {
     await client.end()
   }
+}
+
+/** A connection that breaks fails what is asked on it, and must not end the process besides. */
+async function connected(config: pg.ClientConfig): Promise<pg.Client> {
+  const client = new pg.Client(config)
+  client.on('error', () => undefined)
+  await client.connect()
+  return client
 }
 
 function migrationsOn(client: pg.Client): Postgrator {
