@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
+import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
+import { embeddingsUsageOf, usageOf as reportedUsageOf } from '../../infra/upstreams/normal/usage.ts'
 import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
-import { completionView, textOfChoices } from '../chat/reply.rules.ts'
-import { parseEmbeddingsUsage, parseUsage, usageView } from '../chat/usage.rules.ts'
+import { completionView } from '../chat/reply.rules.ts'
+import { usageView } from '../chat/usage.rules.ts'
 import { embeddingsView, estimatedEmbeddingTokens, passedEmbeddingFields } from '../embeddings/embeddings.rules.ts'
 import { DomainError } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
@@ -160,7 +162,7 @@ function usageOf(
   { body, model }: ParsedRow,
   reply: Record<string, unknown>,
 ): { usage: TokenUsage; source: UsageSource } {
-  const parse = batch.endpoint === 'embeddings' ? parseEmbeddingsUsage : parseUsage
+  const parse = batch.endpoint === 'embeddings' ? embeddingsUsageOf : reportedUsageOf
   const reported = parse(reply['usage'])
   if (reported !== undefined) return { usage: reported, source: 'upstream' }
   if (batch.endpoint === 'embeddings') {
@@ -169,7 +171,7 @@ function usageOf(
   const request = body as ChatCompletionRequest
   const encoding = model.tokenizer ?? 'o200k_base'
   const input = countChatTokens(request.messages, request.tools ?? [], encoding)
-  return { usage: { input, output: countTextTokens(textOfChoices(reply, 'message'), encoding) }, source: 'counted' }
+  return { usage: { input, output: countTextTokens(textOfReply(reply), encoding) }, source: 'counted' }
 }
 
 const metadataOf = ({ metadata }: Record<string, unknown>): PublicRequestMetadata | null =>

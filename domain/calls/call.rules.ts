@@ -9,11 +9,15 @@ export type CallSurface = (typeof CALL_SURFACES)[number]
 export type CallStatus = 'completed' | 'failed' | 'canceled'
 export type UsageSource = 'upstream' | 'counted' | 'none'
 
-/** Tokens of a call. `cached` is part of `input`, `reasoning` of `output`; undefined where the upstream did not say. */
+/**
+ * Tokens of a call. `cached` and `cacheWrites` are part of `input`, `reasoning` of `output`; undefined where the
+ * upstream did not say.
+ */
 export interface TokenUsage {
   input: number
   output: number
   cached?: number | undefined
+  cacheWrites?: number | undefined
   reasoning?: number | undefined
 }
 

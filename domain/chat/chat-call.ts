@@ -1,14 +1,16 @@
 import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
+import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
+import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
+import { usageOf } from '../../infra/upstreams/normal/usage.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 import { NOTHING_USED, type CallResult, type ModelCall } from '../calls/model-call.ts'
 import { contentToKeep, type KeptContent } from '../capture/capture.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest, IpopMetadata, Usage } from './chat.schema.ts'
-import type { Chunk } from './chunks.ts'
 import { charactersIn, deliveredUsage } from './delivered.rules.ts'
-import { textOfChoices, type ReplyHead } from './reply.rules.ts'
-import { parseUsage, usageView } from './usage.rules.ts'
+import type { ReplyHead } from './reply.rules.ts'
+import { usageView } from './usage.rules.ts'
 
 type Fields = Record<string, unknown>
 
@@ -75,7 +77,7 @@ export class ChatCall {
   }
 
   sawReply(reply: Fields): void {
-    const seen = { text: textOfChoices(reply, 'message'), usage: parseUsage(reply['usage']) }
+    const seen = { text: textOfReply(reply), usage: usageOf(reply['usage']) }
     if (this.meter.saw(seen)) this.call.sawFirstToken()
   }
 

@@ -1,8 +1,9 @@
+import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import type { ChatCall } from './chat-call.ts'
 import type { IpopMetadata, Usage } from './chat.schema.ts'
-import { chunkWriter, createChunkReader, isUsageAlone, type Chunk } from './chunks.ts'
+import { chunkWriter, isUsageAlone } from './chunks.ts'
 import { closingChunk, type ReplyHead } from './reply.rules.ts'
 
 export const DONE = '[DONE]'
@@ -16,13 +17,11 @@ export type ChatPart =
  * reply broke off: with UpstreamFailure `aborted` where the client went away, else with a DomainError. Leaving it early
  * ends the call as canceled.
  */
-export async function* chatParts(call: ChatCall, events: AsyncIterable<string[]>): AsyncGenerator<ChatPart[], void> {
-  const read = createChunkReader()
+export async function* chatParts(call: ChatCall, chunks: AsyncIterable<Chunk[]>): AsyncGenerator<ChatPart[], void> {
   try {
-    for await (const arrived of events) {
-      const { parts, fault } = partsOf(call, read, arrived)
+    for await (const arrived of chunks) {
+      const parts = partsOf(call, arrived)
       if (parts.length > 0) yield parts
-      if (fault !== undefined) throw fault
     }
     yield [{ kind: 'end', head: call.head, ...(await call.complete()) }]
   } catch (error) {
@@ -33,23 +32,13 @@ export async function* chatParts(call: ChatCall, events: AsyncIterable<string[]>
   }
 }
 
-/** What came before a fault is passed on. */
-function partsOf(
-  call: ChatCall,
-  read: (data: string) => Chunk,
-  arrived: readonly string[],
-): { parts: ChatPart[]; fault?: Error } {
+function partsOf(call: ChatCall, arrived: readonly Chunk[]): ChatPart[] {
   const parts: ChatPart[] = []
-  try {
-    for (const data of arrived) {
-      const chunk = read(data)
-      call.sawChunk(chunk)
-      if (!isUsageAlone(chunk)) parts.push({ kind: 'chunk', head: call.head, chunk })
-    }
-    return { parts }
-  } catch (fault) {
-    return { parts, fault: fault as Error }
+  for (const chunk of arrived) {
+    call.sawChunk(chunk)
+    if (!isUsageAlone(chunk)) parts.push({ kind: 'chunk', head: call.head, chunk })
   }
+  return parts
 }
 
 /** The parts as the data of OpenAI's events. A failure ends it with an error event instead, never with `[DONE]`. */

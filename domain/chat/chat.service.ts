@@ -18,7 +18,7 @@ import { certainlyTooLong } from './context-window.ts'
 import { countedBoundOf } from './counted-bound.ts'
 import { sentChat } from './sent-chat.rules.ts'
 import { completionView, isSandboxReply } from './reply.rules.ts'
-import { eventsOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
+import { chunksOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
 import type { CachedReply } from './reply-cache.sql.ts'
 
 export interface ChatDeps extends RoutingDeps, CallDeps {
@@ -83,7 +83,7 @@ export async function streamChat(
   const { owner } = chat.caller
   const cached = usesCache(plan.request) ? await findReply(deps, owner, plan.request) : undefined
   if (cached !== undefined) {
-    return { parts: chatParts(cachedCall(deps, plan), eventsOfReply(cached)), sandbox: cached.sandbox }
+    return { parts: chatParts(cachedCall(deps, plan), chunksOfReply(cached)), sandbox: cached.sandbox }
   }
   const { call, routed } = await admit(deps, chat, plan)
   const kept = outlivesClient(plan.request) ? abortWhere(chat.signal, isOurs) : undefined

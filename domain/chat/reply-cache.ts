@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Log } from '../../infra/log.ts'
 import type { Database } from '../../infra/postgres/database.ts'
+import { ChunkReader, type Chunk } from '../../infra/upstreams/normal/chunks.ts'
 import { isPrivate } from '../routing/call-policy.rules.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { createAssembly } from './assembly.rules.ts'
@@ -55,11 +56,12 @@ export async function* keepingReply(
 }
 
 /** A kept reply as an upstream would have streamed it: a chunk a choice, then its usage. */
-export async function* eventsOfReply({ choices, usage }: CachedReply): AsyncGenerator<string[], void> {
+export async function* chunksOfReply({ choices, usage }: CachedReply): AsyncGenerator<Chunk[], void> {
+  const reader = new ChunkReader(choices.length)
   const chunks = choices.map(({ message, ...choice }) => ({
     choices: [{ ...choice, delta: deltaOf(message as Record<string, unknown>) }],
   }))
-  yield [...chunks, { choices: [], usage }].map(chunk => JSON.stringify(chunk))
+  yield [...chunks, { choices: [], usage }].flatMap(chunk => reader.add(chunk, false) ?? [])
 }
 
 function deltaOf({ tool_calls: calls, ...message }: Record<string, unknown>): Record<string, unknown> {

@@ -9,24 +9,15 @@ export interface ReplyHead {
   model: string
 }
 
-const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null
+/** The contract's fields of a choice in its normal form, which may have others. */
+const closedChoice = ({ index, message, finish_reason, logprobs }: Fields): Fields => ({
+  index,
+  message,
+  finish_reason,
+  ...(logprobs !== undefined && { logprobs }),
+})
 
-/** The contract's fields of a choice; upstreams add their own. */
-function closedChoice(choice: Fields, content: 'message' | 'delta'): Fields {
-  const closed: Fields = { index: choice['index'] ?? 0 }
-  closed[content] = choice[content] ?? {}
-  closed['finish_reason'] = choice['finish_reason'] ?? null
-  if (choice['logprobs'] !== undefined) closed['logprobs'] = choice['logprobs']
-  return closed
-}
-
-/** The choices of an upstream's reply or chunk, in their closed form. */
-export function closedChoices(body: Fields, content: 'message' | 'delta'): Fields[] {
-  const choices: unknown = body['choices']
-  return Array.isArray(choices) ? choices.filter(isFields).map(choice => closedChoice(choice, content)) : []
-}
-
-/** The closed reply of a completion. */
+/** The closed reply of a completion; `upstream` in its normal form. */
 export const completionView = (
   head: ReplyHead,
   upstream: Fields,
@@ -37,7 +28,7 @@ export const completionView = (
   created: head.created,
   model: head.model,
   object: 'chat.completion',
-  choices: closedChoices(upstream, 'message'),
+  choices: ((upstream['choices'] ?? []) as Fields[]).map(closedChoice),
   usage,
   ipop,
 })
@@ -50,26 +41,6 @@ export const closingChunk = (head: ReplyHead, usage: Usage, ipop: IpopMetadata):
   usage,
   ipop,
 })
-
-/** The text that choices hold, for counting tokens where the upstream gives no usage: content, reasoning, tool calls. */
-export function textOfChoices(body: Fields, content: 'message' | 'delta'): string {
-  const choices: unknown = body['choices']
-  if (!Array.isArray(choices)) return ''
-  let text = ''
-  for (const choice of choices) if (isFields(choice)) text += textOfMessage(choice[content])
-  return text
-}
-
-function textOfMessage(message: unknown): string {
-  if (!isFields(message)) return ''
-  const { content, reasoning, reasoning_content, refusal, tool_calls: calls } = message
-  const said = textOr(content) + textOr(reasoning ?? reasoning_content) + textOr(refusal)
-  return Array.isArray(calls) ? said + (calls as ({ function?: Fields } | null)[]).map(textOfCall).join('') : said
-}
-
-const textOr = (value: unknown): string => (typeof value === 'string' ? value : '')
-const textOfCall = (call: { function?: Fields } | null): string =>
-  textOr(call?.function?.['name']) + textOr(call?.function?.['arguments'])
 
 /** Whether the sandbox model answered. */
 export const isSandboxReply = (headers: { get(name: string): string | undefined }): boolean =>

@@ -1,10 +1,11 @@
+import { embeddingsUsageOf } from '../../infra/upstreams/normal/usage.ts'
 import { linkedAbort } from '../../infra/abort.ts'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { admitCall, type CallDeps, type CallFacts, type CallResult, type ModelCall } from '../calls/model-call.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
-import { parseEmbeddingsUsage, usageView } from '../chat/usage.rules.ts'
+import { usageView } from '../chat/usage.rules.ts'
 import { isSandboxReply } from '../chat/reply.rules.ts'
 import { serviceUnavailable } from '../errors.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
@@ -123,7 +124,7 @@ async function embedPart(deps: EmbeddingsDeps, call: RoutedCall, part: Part, for
       new UpstreamFailure('unavailable', 'vectors are missing'),
     )
   }
-  return { ...answer, vectors, usage: parseEmbeddingsUsage(answer.json['usage']) }
+  return { ...answer, vectors, usage: embeddingsUsageOf(answer.json['usage']) }
 }
 
 /** The upstream's figures where every part has some, else counted. */

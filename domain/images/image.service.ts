@@ -1,4 +1,5 @@
 import type { Outbound } from '../../infra/outbound/outbound.ts'
+import { usageOf } from '../../infra/upstreams/normal/usage.ts'
 import { UpstreamFailure, type UpstreamJson } from '../../infra/upstreams/upstream.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 import { admitCall, type CallDeps, type CallFacts, type CallResult, type ModelCall } from '../calls/model-call.ts'
@@ -7,7 +8,7 @@ import { requireCapability, requireUsableModel } from '../catalog/model-access.r
 import { mostPriceOf, usualPriceOf, type UnitPrice } from '../catalog/pricing.rules.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
 import { isSandboxReply } from '../chat/reply.rules.ts'
-import { parseUsage, usageView } from '../chat/usage.rules.ts'
+import { usageView } from '../chat/usage.rules.ts'
 import { DomainError, serviceUnavailable } from '../errors.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
@@ -115,7 +116,7 @@ async function draw(deps: ImageDeps, routed: RoutedCall): Promise<Drawn> {
     text,
     picture: await pictureAt(deps.outbound, url, routed.signal),
     costNanos: costOf(deps, routed, reportedCost(answer.json)),
-    usage: parseUsage(answer.json['usage']) ?? { input: 0, output: 0 },
+    usage: usageOf(answer.json['usage']) ?? { input: 0, output: 0 },
   }
 }
 

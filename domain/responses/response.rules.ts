@@ -150,7 +150,11 @@ export function eventsOfState(state: ResponseState): NewEvent[] {
 }
 
 function deltaOf(item: ResponseItem, index: number): Record<string, unknown> {
-  if (item.type === 'message') return { content: (item.content ?? []).map(part => part.text ?? '').join('') }
+  if (item.type === 'message') {
+    const parts = item.content ?? []
+    const joined = (name: 'text' | 'refusal') => parts.map(part => part[name] ?? '').join('')
+    return { content: joined('text'), refusal: joined('refusal') }
+  }
   const { call_id: id, name, arguments: text } = item
   return { tool_calls: [{ index, id, function: { name, arguments: text } }] }
 }

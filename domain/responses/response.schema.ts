@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { RequestedModelId } from '../catalog/catalog.schema.ts'
-import { anyObject, faces, orNull } from '../schemas.schema.ts'
+import { anyObject, faces, OpenEnum, orNull } from '../schemas.schema.ts'
 
 const anyValue = () => Type.Optional(Type.Unknown())
 const INCLUDES = [
@@ -15,7 +15,8 @@ const Include = () => Type.Optional(orNull(Type.Array(ResponseIncludeValue)))
 
 const ResponseContentPart = Type.Object(
   {
-    type: Type.Enum(['input_text', 'output_text', 'text', 'input_image', 'image_url', 'input_file', 'file']),
+    // Parts that are told may also be refusals, which the contract leaves out.
+    type: OpenEnum(['input_text', 'output_text', 'text', 'input_image', 'image_url', 'input_file', 'file']),
     text: Type.Optional(Type.String()),
     image_url: Type.Optional(Type.String()),
     detail: Type.Optional(Type.Enum(['auto', 'low', 'high'])),
@@ -154,7 +155,13 @@ export const ResponseItem = Type.Object(
   },
   { $id: 'ResponseItem', additionalProperties: false },
 )
-export type ResponseItem = Static<typeof ResponseItem>
+/** What a part of a refusal says. */
+interface Refusal {
+  refusal?: string
+}
+export type ResponseItem = Omit<Static<typeof ResponseItem>, 'content'> & {
+  content?: (NonNullable<Static<typeof ResponseItem>['content']>[number] & Refusal)[]
+}
 
 export const ResponseUsage = Type.Object(
   {

@@ -9,8 +9,9 @@ export interface Assembled {
 
 /**
  * Turns a chat's chunks into the typed events of a response's output items, in OpenAI's order (its API reference,
- * "Streaming events" of Responses). One item is open at a time: text is closed by a tool call, a call by the next one.
- * Reasoning never becomes output. Events are without their sequence numbers.
+ * "Streaming events" of Responses). A message is closed by a tool call, a call by what follows it once its arguments are
+ * whole: models that write calls side by side have several open. Reasoning never becomes output. Events are without
+ * their sequence numbers.
  */
 export interface OutputStream {
   add(chunk: { choices: object[] }): NewEvent[]
@@ -22,53 +23,50 @@ export interface OutputStream {
 interface Open {
   item: ResponseItem
   outputIndex: number
-  /** Of a call: its index among the chat's tool calls. */
-  callIndex: number | undefined
 }
 
 export function createOutputStream(idOf: (prefix: 'msg' | 'fc', index: number) => string): OutputStream {
   const output: ResponseItem[] = []
-  let open: Open | undefined
+  let message: Open | undefined
+  /** By the chat's index of the call. */
+  const calls = new Map<number, Open>()
   let finishReason: string | undefined
 
-  const close = (): NewEvent[] => {
-    if (open === undefined) return []
-    const events = open.item.type === 'message' ? closeMessage(open) : closeCall(open)
-    open = undefined
+  const begin = (item: ResponseItem): Open => ({ item, outputIndex: output.push(item) - 1 })
+  const closeText = (): NewEvent[] => {
+    const events = message === undefined ? [] : closeMessage(message)
+    message = undefined
     return events
   }
-  const begin = (item: ResponseItem, callIndex: number | undefined): Open => {
-    open = { item, outputIndex: output.length, callIndex }
-    output.push(item)
-    return open
+  const closeCalls = (isOver: (call: Open) => boolean): NewEvent[] =>
+    [...calls].flatMap(([index, call]) => {
+      if (!isOver(call)) return []
+      calls.delete(index)
+      return closeCall(call)
+    })
+
+  const addText = (kind: PartKind, text: string): NewEvent[] => {
+    const events = message === undefined ? closeCalls(isWhole) : []
+    message ??= begin(emptyMessage(idOf('msg', output.length)))
+    events.push(...openPart(message, kind))
+    return [...events, ...addToPart(message, kind, text)]
   }
 
-  const addText = (text: string): NewEvent[] => {
-    const events: NewEvent[] = []
-    let message = open?.item.type === 'message' ? open : undefined
-    if (message === undefined) {
-      events.push(...close())
-      message = begin(emptyMessage(idOf('msg', output.length)), undefined)
-      events.push(...openMessage(message))
-    }
-    const [part] = message.item.content ?? []
-    if (part !== undefined) part.text = (part.text ?? '') + text
-    const place = { item_id: message.item.id, output_index: message.outputIndex, content_index: 0 }
-    return [...events, { type: 'response.output_text.delta', data: { ...place, delta: text, logprobs: [] } }]
+  const openCall = (index: number, { id, function: fragment }: CallFragment): { call: Open; events: NewEvent[] } => {
+    const events = [...closeText(), ...closeCalls(isWhole)]
+    const itemId = idOf('fc', output.length)
+    const call = begin(emptyCall(itemId, id ?? itemId.replace(/^fc/, 'call'), fragment?.name ?? ''))
+    calls.set(index, call)
+    const item = { ...call.item, status: 'in_progress' }
+    return { call, events: [...events, { type: ITEM_ADDED, data: { output_index: call.outputIndex, item } }] }
   }
 
-  const addCall = ({ index = 0, id, function: fragment }: CallFragment): NewEvent[] => {
-    const events: NewEvent[] = []
-    let call = open?.item.type === 'function_call' && open.callIndex === index ? open : undefined
-    if (call === undefined) {
-      events.push(...close())
-      const itemId = idOf('fc', output.length)
-      call = begin(emptyCall(itemId, id ?? itemId.replace(/^fc/, 'call'), fragment?.name ?? ''), index)
-      events.push({
-        type: 'response.output_item.added',
-        data: { output_index: call.outputIndex, item: { ...call.item, status: 'in_progress' } },
-      })
-    }
+  const addCall = (given: CallFragment): NewEvent[] => {
+    const { index = 0, function: fragment } = given
+    const known = calls.get(index)
+    // Arguments that were whole are followed by nothing.
+    if (known === undefined && fragment?.name === undefined) return []
+    const { call, events } = known === undefined ? openCall(index, given) : { call: known, events: [] }
     const text = fragment?.arguments ?? ''
     if (text === '') return events
     call.item.arguments = (call.item.arguments ?? '') + text
@@ -81,11 +79,12 @@ export function createOutputStream(idOf: (prefix: 'msg' | 'fc', index: number) =
       const choice = (chunk.choices as Choice[]).find(one => (one.index ?? 0) === 0)
       if (choice === undefined) return []
       finishReason = choice.finish_reason ?? finishReason
-      const { content, refusal, tool_calls: calls } = choice.delta ?? {}
-      const text = [content, refusal].filter(piece => typeof piece === 'string').join('')
-      return [...(text === '' ? [] : addText(text)), ...(calls ?? []).flatMap(addCall)]
+      const { content, refusal, tool_calls: fragments } = choice.delta ?? {}
+      const said = isText(content) ? addText('output_text', content) : []
+      const refused = isText(refusal) ? addText('refusal', refusal) : []
+      return [...said, ...refused, ...(fragments ?? []).flatMap(addCall)]
     },
-    end: close,
+    end: () => [...closeText(), ...closeCalls(() => true)],
     assembled: () => ({ output, finishReason }),
   }
 }
@@ -102,15 +101,32 @@ interface Choice {
   delta?: { content?: unknown; refusal?: unknown; tool_calls?: CallFragment[] }
 }
 
+const ITEM_ADDED = 'response.output_item.added'
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+
+/** Whether nothing can follow a call's arguments. */
+function isWhole({ item: { arguments: text = '' } }: Open): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+type PartKind = 'output_text' | 'refusal'
+type Part = NonNullable<ResponseItem['content']>[number]
+
 /** OpenAI's clients count on annotations, though there never are any. */
-const emptyPart = () => ({ type: 'output_text' as const, text: '', annotations: [] })
+const emptyPart = (kind: PartKind) =>
+  kind === 'refusal' ? { type: kind, refusal: '' } : { type: kind, text: '', annotations: [] }
 
 const emptyMessage = (id: string): ResponseItem => ({
   id,
   type: 'message',
   role: 'assistant',
   status: 'completed',
-  content: [emptyPart()],
+  content: [],
 })
 
 const emptyCall = (id: string, callId: string, name: string): ResponseItem => ({
@@ -122,28 +138,49 @@ const emptyCall = (id: string, callId: string, name: string): ResponseItem => ({
   arguments: '',
 })
 
-function openMessage({ item, outputIndex }: Open): NewEvent[] {
-  const part = emptyPart()
-  return [
-    {
-      type: 'response.output_item.added',
-      data: { output_index: outputIndex, item: { ...item, status: 'in_progress', content: [] } },
-    },
-    {
-      type: 'response.content_part.added',
-      data: { item_id: item.id, output_index: outputIndex, content_index: 0, part },
-    },
-  ]
+const placeOf = ({ item, outputIndex }: Open) => ({
+  item_id: item.id,
+  output_index: outputIndex,
+  content_index: (item.content?.length ?? 1) - 1,
+})
+
+/** Opens the message's part of this kind, where it is not the one that is open; with the message, where it is the first. */
+function openPart(message: Open, kind: PartKind): NewEvent[] {
+  const { item, outputIndex } = message
+  const content = (item.content ??= [])
+  if (content.at(-1)?.type === kind) return []
+  const added = { ...item, status: 'in_progress', content: [] }
+  const events: NewEvent[] =
+    content.length === 0 ? [{ type: ITEM_ADDED, data: { output_index: outputIndex, item: added } }] : closePart(message)
+  content.push(emptyPart(kind) as Part)
+  return [...events, { type: 'response.content_part.added', data: { ...placeOf(message), part: emptyPart(kind) } }]
 }
 
-function closeMessage({ item, outputIndex }: Open): NewEvent[] {
-  const [part] = structuredClone(item.content ?? [])
-  const place = { item_id: item.id, output_index: outputIndex, content_index: 0 }
-  return [
-    { type: 'response.output_text.done', data: { ...place, text: part?.text ?? '', logprobs: [] } },
-    { type: 'response.content_part.done', data: { ...place, part } },
-    { type: 'response.output_item.done', data: { output_index: outputIndex, item: structuredClone(item) } },
-  ]
+function addToPart(message: Open, kind: PartKind, text: string): NewEvent[] {
+  const part = message.item.content?.at(-1)
+  const place = placeOf(message)
+  if (kind === 'refusal') {
+    if (part !== undefined) part.refusal = (part.refusal ?? '') + text
+    return [{ type: 'response.refusal.delta', data: { ...place, delta: text } }]
+  }
+  if (part !== undefined) part.text = (part.text ?? '') + text
+  return [{ type: 'response.output_text.delta', data: { ...place, delta: text, logprobs: [] } }]
+}
+
+function closePart(message: Open): NewEvent[] {
+  const part = structuredClone(message.item.content?.at(-1))
+  const place = placeOf(message)
+  const done: NewEvent =
+    part?.type === 'refusal'
+      ? { type: 'response.refusal.done', data: { ...place, refusal: part.refusal ?? '' } }
+      : { type: 'response.output_text.done', data: { ...place, text: part?.text ?? '', logprobs: [] } }
+  return [done, { type: 'response.content_part.done', data: { ...place, part } }]
+}
+
+function closeMessage(message: Open): NewEvent[] {
+  const { item, outputIndex } = message
+  const done = { output_index: outputIndex, item: structuredClone(item) }
+  return [...closePart(message), { type: 'response.output_item.done', data: done }]
 }
 
 function closeCall({ item, outputIndex }: Open): NewEvent[] {

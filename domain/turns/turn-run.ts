@@ -1,5 +1,6 @@
 import type { Database } from '../../infra/postgres/database.ts'
 import type { Metrics } from '../../infra/metrics.ts'
+import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { answeredFields, type CallRecord } from '../calls/call.rules.ts'
 import { NOTHING_USED } from '../calls/model-call.ts'
@@ -9,7 +10,7 @@ import { requireKnownModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
-import { chunkView, createChunkReader, isUsageAlone, type Chunk } from '../chat/chunks.ts'
+import { chunkView, isUsageAlone } from '../chat/chunks.ts'
 import type { ReplyHead } from '../chat/reply.rules.ts'
 import { sentChat } from '../chat/sent-chat.rules.ts'
 import { DomainError } from '../errors.ts'
@@ -155,18 +156,16 @@ async function routedCall(deps: TurnRunDeps, { turn, signal }: Attempt): Promise
   }
 }
 
-async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIterable<string[]>): Promise<void> {
+async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIterable<Chunk[]>): Promise<void> {
   const { turn, writer, meter } = attempt
   const head: ReplyHead = {
     id: `chatcmpl-${uuidOf(turn.id)}`,
     created: Math.floor(turn.created_at.getTime() / 1000),
     model: turn.model,
   }
-  const read = createChunkReader()
   let isFirst = true
   for await (const arrived of events) {
-    for (const data of arrived) {
-      const received = read(data)
+    for (const received of arrived) {
       if (meter.saw(received)) attempt.firstTokenMs ??= Date.now() - attempt.startedAt.getTime()
       if (isUsageAlone(received)) continue
       const chunk = chunkView(head, received)

@@ -6,7 +6,8 @@ import { createDispatchers, type UpstreamTimeouts } from './dispatchers.ts'
 import { bytesOf, sendRequest, type IncomingReply, type ReplyBody } from './exchange.ts'
 import { failureOfThrown } from './failures.ts'
 import { withFirst } from './events.ts'
-import { parseObject } from './json.ts'
+import { parseObject, type Fields } from './json.ts'
+import { isSuspect, storable } from './normal/text.ts'
 import { openAiWire } from './openai/wire.ts'
 import { probe } from './probe.ts'
 import type { UpstreamCall, UpstreamClient, UpstreamGet, UpstreamProbe, UpstreamSettings } from './upstream.ts'
@@ -27,7 +28,7 @@ export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbo
   }
   const json = async (upstream: UpstreamSettings, call: UpstreamCall) => {
     const { headers, body } = await successful(upstream, await send(upstream, call))
-    return { json: wireOf(upstream).replyOf(call, parseObject(await body.text())), headers }
+    return { json: wireOf(upstream).replyOf(call, storableObject(await body.text())), headers }
   }
   const events = async (upstream: UpstreamSettings, call: UpstreamCall) => {
     const { headers, body } = await successful(upstream, await send(upstream, call))
@@ -37,7 +38,7 @@ export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbo
   }
   const get = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
     const { body } = await successful(upstream, await ask(upstream, path, signal))
-    return parseObject(await body.text())
+    return storableObject(await body.text())
   }
   const download = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
     const { headers, body } = await successful(upstream, await ask(upstream, path, signal))
@@ -52,6 +53,12 @@ export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbo
     probe: (upstream, signal) => probe(dispatchers.of(upstream), upstream, wireOf(upstream), signal),
     close: () => dispatchers.close(),
   }
+}
+
+/** The object that a reply's text is, its texts as they can be stored. Errors: UpstreamFailure. */
+function storableObject(text: string): Fields {
+  const body = parseObject(text)
+  return isSuspect(text) ? (storable(body) as Fields) : body
 }
 
 function readableOf(body: ReplyBody): Readable {

@@ -5,17 +5,27 @@ import { UpstreamFailure } from './upstream.ts'
 
 const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
 
+/** How a stream is over. */
+export interface StreamEnd {
+  isEnd(event: EventSourceMessage): boolean
+  /** Whether what came is whole where no such event comes: the connection was closed, or it broke. */
+  isWhole(how: 'closed' | 'broken'): boolean
+}
+
 /**
- * A reply's server-sent events before the one that ends it, those together that arrive together. A stream without such
- * an event has broken off.
+ * A reply's server-sent events before the one that ends it, those together that arrive together. An event without data
+ * is none (keep-alives). Rejects with UpstreamFailure where the stream broke off.
  */
 export async function* eventsUntil(
   body: ReplyBody,
   signal: AbortSignal,
-  isEnd: (event: EventSourceMessage) => boolean,
+  { isEnd, isWhole }: StreamEnd,
 ): AsyncGenerator<EventSourceMessage[], void, undefined> {
   const ready: EventSourceMessage[] = []
-  const parser = createParser({ onEvent: event => void ready.push(event), maxBufferSize: EVENT_LIMIT_CHARACTERS })
+  const parser = createParser({
+    onEvent: event => void (event.data === '' || ready.push(event)),
+    maxBufferSize: EVENT_LIMIT_CHARACTERS,
+  })
   const readText = textReader(body)
   let hasEnded = false
   try {
@@ -28,8 +38,16 @@ export async function* eventsUntil(
       if (before.length > 0) yield before
       if (hasEnded) return
     }
+    // The last event may not have been closed by an empty line.
+    parser.feed('\n\n')
+    const rest = ready.filter(event => !isEnd(event))
+    hasEnded = rest.length < ready.length
+    if (rest.length > 0 && (hasEnded || !isWhole('closed'))) yield rest
+    if (hasEnded || isWhole('closed')) return
   } catch (error) {
-    throw failureOfThrown(error, signal)
+    const failure = failureOfThrown(error, signal)
+    if (failure.kind === 'aborted' || !isWhole('broken')) throw failure
+    return
   } finally {
     if (hasEnded) body.finish()
     else body.destroy()

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Chunk } from './normal/chunks.ts'
 
 /** A server that serves models. */
 export interface UpstreamSettings {
@@ -41,10 +42,10 @@ export interface UpstreamJson {
 
 export interface UpstreamEvents {
   /**
-   * The data of the events up to and without `[DONE]`, those together that arrive together: never none. Rejects with
-   * UpstreamFailure where the stream breaks off.
+   * The stream in its normal form, those chunks together that arrive together: never none. Rejects with UpstreamFailure
+   * where the stream breaks off before the reply is whole.
    */
-  events: AsyncIterable<string[]>
+  events: AsyncIterable<Chunk[]>
   headers: ReplyHeaders
 }
 

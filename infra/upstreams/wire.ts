@@ -1,4 +1,5 @@
 import type { ReplyBody } from './exchange.ts'
+import type { Chunk } from './normal/chunks.ts'
 import type { ReplyHeaders, UpstreamCall, UpstreamFailure, UpstreamSettings } from './upstream.ts'
 
 /**
@@ -12,8 +13,8 @@ export interface Wire {
   requestOf(call: UpstreamCall): { path: string; body: object }
   /** The failure that a reply other than 200 stands for. */
   failureOf(status: number, headers: ReplyHeaders, text: string): UpstreamFailure
-  /** A whole reply of the call. Errors: UpstreamFailure where it is none, or holds an error. */
+  /** A whole reply of the call, of a chat in its normal form. Errors: UpstreamFailure where it is none, or holds an error. */
   replyOf(call: UpstreamCall, body: Record<string, unknown>): Record<string, unknown>
-  /** The data of a stream's events, those together that arrive together. Rejects with UpstreamFailure; with what ends the whole reply before its first. */
-  eventsOf(call: UpstreamCall, body: ReplyBody): AsyncGenerator<string[], void, undefined>
+  /** The chunks of a stream, those together that arrive together. Rejects with UpstreamFailure; with what ends the whole reply before its first. */
+  eventsOf(call: UpstreamCall, body: ReplyBody): AsyncGenerator<Chunk[], void, undefined>
 }

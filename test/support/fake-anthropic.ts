@@ -1,7 +1,10 @@
+import { expect } from '@jest/globals'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
+import { usageOf } from '../../infra/upstreams/normal/usage.ts'
 
 export type Fields = Record<string, any>
 
@@ -25,6 +28,12 @@ export const EXCHANGES = ['text', 'tool-use', 'vision', 'thinking', 'prompt-cach
 export type ExchangeName = (typeof EXCHANGES)[number]
 export const exchange = (name: ExchangeName): Exchange => read(name) as Exchange
 export const documentedErrors = (): DocumentedError[] => (read('errors') as { errors: DocumentedError[] }).errors
+
+/** That chunks tell what a fixture's stream does; its last one is the usage. */
+export function expectChunks(chunks: readonly Chunk[], openai: readonly Fields[]): void {
+  expect(chunks.flatMap(({ choices }) => choices)).toEqual(openai.flatMap(({ choices }) => choices as Fields[]))
+  expect(chunks.findLast(({ usage }) => usage !== undefined)?.usage).toEqual(usageOf(openai.at(-1)?.['usage']))
+}
 
 /** Events as Anthropic writes them: each is named as its type. */
 export const eventText = (events: Fields[]): string =>

@@ -1,5 +1,4 @@
 import { isFields, type Fields } from '../json.ts'
-import { UpstreamFailure } from '../upstream.ts'
 import { failureOfError } from './failures.ts'
 import { encryptedDetail, textDetail } from './reasoning.ts'
 import { finishReasonOf, headOf, stringOf } from './reply.ts'
@@ -9,8 +8,6 @@ import { laterUsage, usageOf } from './usage.ts'
 export interface Translation {
   /** The chunks that the event makes: none of a ping, nor of events yet unknown. Errors: UpstreamFailure of an error. */
   add(event: Fields): Fields[]
-  /** The chunk with the usage. Errors: UpstreamFailure where the message is not whole. */
-  end(): Fields
 }
 
 /** A block that has begun: what its deltas are told as. */
@@ -20,7 +17,6 @@ type Block = { kind: 'text' } | { kind: 'thinking'; index: number } | { kind: 't
 export function createTranslation(): Translation {
   let head: Fields = {}
   let usage: Fields = {}
-  let isWhole = false
   const content = createContent()
   const chunk = (delta: Fields, finishReason: string | null = null): Fields => ({
     ...head,
@@ -42,8 +38,7 @@ export function createTranslation(): Translation {
       usage = laterUsage(usage, event['usage'])
       const reason = isFields(event['delta']) ? event['delta']['stop_reason'] : undefined
       if (typeof reason !== 'string') return []
-      isWhole = true
-      return [chunk({}, finishReasonOf(reason))]
+      return [{ ...chunk({}, finishReasonOf(reason)), usage: usageOf(usage) ?? null }]
     },
     error: ({ error }) => {
       throw failureOfError(error)
@@ -53,10 +48,6 @@ export function createTranslation(): Translation {
     add: event => {
       const type = stringOf(event['type'])
       return Object.hasOwn(handlers, type) ? (handlers[type]?.(event) ?? []) : []
-    },
-    end: () => {
-      if (!isWhole) throw new UpstreamFailure('unavailable', 'the stream ended without its reason')
-      return { ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(usage) ?? null }
     },
   }
 }

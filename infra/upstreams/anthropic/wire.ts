@@ -1,5 +1,9 @@
 import { parseObject } from '../json.ts'
 import { eventsUntil } from '../events.ts'
+import { ChunkReader, type Chunk } from '../normal/chunks.ts'
+import { normalReply } from '../normal/reply.ts'
+import { chunksOf } from '../normal/stream.ts'
+import { isSuspect } from '../normal/text.ts'
 import { UpstreamFailure, type UpstreamCall } from '../upstream.ts'
 import type { Wire } from '../wire.ts'
 import { failureOfAnthropic, failureOfError } from './failures.ts'
@@ -21,26 +25,29 @@ export const anthropicWire: Wire = {
   },
   failureOf: failureOfAnthropic,
   replyOf: (_call, body) => {
-    if (body['type'] === 'message') return completionOf(body)
+    if (body['type'] === 'message') return normalReply(completionOf(body))
     if (body['type'] === 'error') throw failureOfError(body['error'])
     throw new UpstreamFailure('unavailable', 'the reply is not a message')
   },
-  eventsOf: dataOfChunks,
+  eventsOf: chunksUntilStop,
 }
 
-/** The chunks up to `message_stop`, then one with the usage where the call asks for it. */
-async function* dataOfChunks(
-  { body: request, signal }: UpstreamCall,
+/** The chunks up to `message_stop`; the usage comes with the end of the message. */
+function chunksUntilStop(
+  { signal }: UpstreamCall,
   body: Parameters<Wire['eventsOf']>[1],
-): AsyncGenerator<string[], void, undefined> {
+): AsyncGenerator<Chunk[], void, undefined> {
+  const reader = new ChunkReader()
   const translation = createTranslation()
-  for await (const events of eventsUntil(body, signal, ({ event }) => event === 'message_stop')) {
-    for (const { data } of events) {
-      const chunks = translation.add(parseObject(data))
-      if (chunks.length > 0) yield chunks.map(chunk => JSON.stringify(chunk))
+  const events = eventsUntil(body, signal, {
+    isEnd: ({ event }) => event === 'message_stop',
+    isWhole: () => reader.isComplete,
+  })
+  return chunksOf(reader, events, ({ data }, chunks) => {
+    const suspect = isSuspect(data)
+    for (const translated of translation.add(parseObject(data))) {
+      const chunk = reader.add(translated, suspect)
+      if (chunk !== undefined) chunks.push(chunk)
     }
-  }
-  const last = translation.end()
-  const options = request['stream_options'] as { include_usage?: unknown } | null | undefined
-  if (options?.include_usage === true) yield [JSON.stringify(last)]
+  })
 }

@@ -1,35 +1,42 @@
 import { eventsUntil } from '../events.ts'
 import { failureInBody, failureOfReply } from '../failures.ts'
-import { parseObject } from '../json.ts'
+import type { Fields } from '../json.ts'
+import { ChunkReader, type Chunk } from '../normal/chunks.ts'
+import { normalReply } from '../normal/reply.ts'
+import { chunksOf } from '../normal/stream.ts'
 import type { UpstreamCall } from '../upstream.ts'
 import type { Wire } from '../wire.ts'
 
 const DONE = '[DONE]'
 
-/** The OpenAI-compatible format (https://platform.openai.com/docs/api-reference): nothing is translated. */
+/** The OpenAI-compatible format (https://platform.openai.com/docs/api-reference): requests are not translated. */
 export const openAiWire: Wire = {
   keyHeaders: ({ apiKey }) => (apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
   requestOf: ({ path, body }) => ({ path, body }),
   failureOf: failureOfReply,
-  replyOf: (_call, body) => withoutFailure(body),
-  eventsOf: dataOfEvents,
+  replyOf: ({ path }, body) =>
+    path === '/chat/completions' ? normalReply(withoutFailure(body)) : withoutFailure(body),
+  eventsOf: chunksUntilDone,
 }
 
-function withoutFailure<Body extends Record<string, unknown>>(body: Body): Body {
+function withoutFailure(body: Fields): Fields {
   const failure = failureInBody(body)
   if (failure !== undefined) throw failure
   return body
 }
 
-/** The data up to `[DONE]`. The first event is looked at: one that is a failure ends the reply. */
-async function* dataOfEvents(
-  { signal }: UpstreamCall,
+/** Up to `[DONE]`; without it a reply is whole once every choice has ended and, where the connection broke, its usage is there. */
+function chunksUntilDone(
+  { body: request, signal }: UpstreamCall,
   body: Parameters<Wire['eventsOf']>[1],
-): AsyncGenerator<string[], void, undefined> {
-  let isFirst = true
-  for await (const events of eventsUntil(body, signal, event => event.data === DONE)) {
-    if (isFirst) withoutFailure(parseObject(events[0]?.data ?? ''))
-    isFirst = false
-    yield events.map(event => event.data)
-  }
+): AsyncGenerator<Chunk[], void, undefined> {
+  const reader = new ChunkReader(typeof request['n'] === 'number' ? request['n'] : 1)
+  const events = eventsUntil(body, signal, {
+    isEnd: ({ data }) => data.trim() === DONE,
+    isWhole: how => (how === 'closed' ? reader.hasEnded : reader.isComplete),
+  })
+  return chunksOf(reader, events, ({ data }, chunks) => {
+    const chunk = reader.read(data)
+    if (chunk !== undefined) chunks.push(chunk)
+  })
 }

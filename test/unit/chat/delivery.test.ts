@@ -1,15 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
-import { createChunkReader } from '../../../domain/chat/chunks.ts'
 import type { ChatPart } from '../../../domain/chat/chat-stream.ts'
 import { firstSentenceWhole, toTheEnd } from '../../../domain/chat/delivery.ts'
+import { chunkOf } from '../../support/chunks.ts'
 
 const head = { id: 'chatcmpl-r', created: 1, model: 'm' }
 const part = (delta: object): ChatPart => {
-  const chunk = createChunkReader()(JSON.stringify({ choices: [{ index: 0, delta }] }))
-  return { kind: 'chunk', head, chunk }
+  return { kind: 'chunk', head, chunk: chunkOf(delta) }
 }
 const text = (content: string) => part({ content })
-const toolCall = part({ tool_calls: [] })
+const toolCall = part({ tool_calls: [{ index: 0, id: 'c', function: { name: 'f' } }] })
 
 /** How many parts the source had given when each came out. */
 async function deliveries(all: ChatPart[]): Promise<number[]> {

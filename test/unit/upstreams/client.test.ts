@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createOutbound } from '../../../infra/outbound/outbound.ts'
 import { createUpstreamClient } from '../../../infra/upstreams/client.ts'
+import type { Chunk } from '../../../infra/upstreams/normal/chunks.ts'
 import {
   UpstreamFailure,
   type UpstreamCall,
@@ -49,10 +50,11 @@ const reply =
 const stream = (text: string) => (response: ServerResponse) =>
   void response.writeHead(200, { 'content-type': 'text/event-stream', 'x-model': 'm' }).end(text)
 
-async function collect(items: AsyncIterable<string[]>): Promise<string[]> {
-  const all: string[] = []
+/** What a stream's chunks say, its end aside. */
+async function collect(items: AsyncIterable<Chunk[]>): Promise<string[]> {
+  const all: Chunk[] = []
   for await (const together of items) all.push(...together)
-  return all
+  return all.map(chunk => chunk.text).filter(text => text !== '')
 }
 
 /** Resolves at the next message of a diagnostics channel. */
@@ -206,14 +208,21 @@ describe('a 200 that is a failure', () => {
 
 describe('a stream', () => {
   test.each<[string, string, string[]]>([
-    ['of events', 'data: {"a":1}\n\ndata: {"b":2}\n\ndata: [DONE]\n\n', ['{"a":1}', '{"b":2}']],
+    [
+      'of events',
+      'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choices":[{"delta":{"content":"b"}}]}\n\ndata: [DONE]\n\n',
+      ['a', 'b'],
+    ],
     [
       'with CRLF and comments',
-      ': PROCESSING\r\n\r\ndata: {"a":1}\r\n\r\n: ping\r\n\r\ndata: [DONE]\r\n\r\n',
-      ['{"a":1}'],
+      ': PROCESSING\r\n\r\ndata: {"choices":[{"delta":{"content":"a"}}]}\r\n\r\n: ping\r\n\r\ndata: [DONE]\r\n\r\n',
+      ['a'],
     ],
-    ['with more after [DONE]', 'data: {"a":1}\n\ndata: [DONE]\n\ndata: {"b":2}\n\n', ['{"a":1}']],
-    ['of nothing', 'data: [DONE]\n\n', []],
+    [
+      'with more after [DONE]',
+      'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\ndata: {"choices":[{"delta":{"content":"b"}}]}\n\n',
+      ['a'],
+    ],
   ])('%s', async (_what, text, data) => {
     server.answer(stream(text))
     const { events: items, headers } = await events()
@@ -222,7 +231,7 @@ describe('a stream', () => {
   })
 
   test('in single bytes, with letters of several', async () => {
-    const bytes = Buffer.from('data: {"a":"é😀"}\n\ndata: [DONE]\n\n')
+    const bytes = Buffer.from('data: {"choices":[{"delta":{"content":"é😀"}}]}\n\ndata: [DONE]\n\n')
     server.answer(response => {
       response.writeHead(200)
       response.socket?.setNoDelay(true)
@@ -232,18 +241,18 @@ describe('a stream', () => {
       }
       next(0)
     })
-    expect(await collect((await events()).events)).toEqual(['{"a":"é😀"}'])
+    expect(await collect((await events()).events)).toEqual(['é😀'])
   })
 
   test('resolves at the first event, before the end', async () => {
     const more = deferred<void>()
     server.answer(response => {
-      response.writeHead(200).write('data: {"a":1}\n\n')
+      response.writeHead(200).write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
       void more.promise.then(() => response.end('data: [DONE]\n\n'))
     })
     const { events: items } = await events()
     more.resolve()
-    expect(await collect(items)).toEqual(['{"a":1}'])
+    expect(await collect(items)).toEqual(['a'])
   })
 
   test('keeps its connection for the next request, though its end comes after its last event', async () => {
@@ -252,7 +261,7 @@ describe('a stream', () => {
     const read = deferred<void>()
     server.answer(response => {
       ports.push(response.socket?.remotePort)
-      response.writeHead(200).write('data: {"a":1}\n\ndata: [DONE]\n\n')
+      response.writeHead(200).write('data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n')
       void read.promise.then(() => response.end())
     })
     await collect((await own.events(server.upstream, callWith())).events)
@@ -275,10 +284,12 @@ describe('a stream', () => {
     ['ends without [DONE]', response => void response.end()],
     ['is cut', response => void response.destroy()],
   ])('that %s has broken off', async (_what, end) => {
-    server.answer(response => response.writeHead(200).write('data: {"a":1}\n\n', () => end(response)))
+    server.answer(response =>
+      response.writeHead(200).write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n', () => end(response)),
+    )
     const received: string[] = []
     const reading = events().then(async ({ events: items }) => {
-      for await (const together of items) received.push(...together)
+      for await (const together of items) received.push(...together.map(chunk => chunk.text))
     })
     expect((await failure(reading)).kind).toBe('unavailable')
   })
@@ -286,6 +297,12 @@ describe('a stream', () => {
   test.each<[string, string]>([
     ['without an event', ''],
     ['with comments alone', ': hello\n\n'],
+    ['with [DONE] alone', 'data: [DONE]\n\n'],
+    ['with a role alone', 'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\ndata: [DONE]\n\n'],
+    [
+      'with figures alone',
+      'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}\n\ndata: [DONE]\n\n',
+    ],
   ])('that ends %s fails before it begins', async (_what, text) => {
     server.answer(stream(text))
     expect((await failure(events())).kind).toBe('unavailable')
@@ -295,11 +312,13 @@ describe('a stream', () => {
     const closed = deferred<void>()
     server.answer(response => {
       response.once('close', () => closed.resolve())
-      response.writeHead(200).write('data: {"a":1}\n\ndata: {"b":2}\n\n')
+      response
+        .writeHead(200)
+        .write('data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choices":[{"delta":{"content":"b"}}]}\n\n')
     })
     const { events: items } = await events()
     for await (const item of items) {
-      expect(item[0]).toBe('{"a":1}')
+      expect(item[0]?.text).toBe('a')
       break
     }
     await closed.promise

@@ -6,10 +6,10 @@ import { replyBodyOf } from '../../support/reply-body.ts'
 
 const call = { path: '/chat/completions' as const, body: {}, signal: new AbortController().signal }
 
-async function dataOf(parts: Uint8Array[]): Promise<string[]> {
+async function textsOf(parts: Uint8Array[]): Promise<string[]> {
   const data: string[] = []
-  for await (const event of openAiWire.eventsOf(call, replyBodyOf(parts))) data.push(...event)
-  return data
+  for await (const chunks of openAiWire.eventsOf(call, replyBodyOf(parts))) data.push(...chunks.map(({ text }) => text))
+  return data.filter(text => text !== '')
 }
 
 /** The bytes in parts that begin at these places. */
@@ -18,7 +18,7 @@ function partsOf(bytes: Buffer, places: readonly number[]): Buffer[] {
   return cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end))
 }
 
-const deltas = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { minLength: 1, maxLength: 12 })
+const deltas = fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 12 })
 const places = fc.array(fc.nat(10_000), { maxLength: 40 })
 const lineEnds = fc.constantFrom('\n', '\r\n', '\r')
 const noise = fc.constantFrom('', ': keep-alive', 'event: chunk', 'id: 7', 'retry: 10')
@@ -32,7 +32,7 @@ describe('events of an upstream', () => {
           [...(between === '' ? [] : [between]), `data: ${data}`, '', ''].join(lineEnd),
         )
         const bytes = Buffer.from(blocks.join(''))
-        expect(await dataOf(partsOf(bytes, cuts))).toEqual(texts.map(dataFor))
+        expect(await textsOf(partsOf(bytes, cuts))).toEqual(texts)
       }),
     )
   })
@@ -45,12 +45,15 @@ describe('events of an upstream', () => {
         const bytes = whole.subarray(0, end % (whole.length + 1))
         const seen: string[] = []
         const read = async () => {
-          for await (const event of openAiWire.eventsOf(call, replyBodyOf(partsOf(bytes, cuts)))) seen.push(...event)
+          for await (const chunks of openAiWire.eventsOf(call, replyBodyOf(partsOf(bytes, cuts))))
+            seen.push(...chunks.map(({ text }) => text))
         }
         await expect(read()).rejects.toThrow(UpstreamFailure)
         let offset = 0
         const complete = blocks.filter(block => (offset += Buffer.byteLength(block)) <= bytes.length)
-        expect(seen).toEqual(complete.map((_, index) => dataFor(texts[index] ?? '')))
+        expect(seen.slice(0, complete.length)).toEqual(texts.slice(0, complete.length))
+        // The last may lack its empty line alone.
+        expect(texts).toEqual(expect.arrayContaining(seen))
       }),
     )
   })

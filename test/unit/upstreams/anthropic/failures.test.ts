@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { ServerResponse } from 'node:http'
 import { createOutbound } from '../../../../infra/outbound/outbound.ts'
 import { createUpstreamClient } from '../../../../infra/upstreams/client.ts'
+import type { Chunk } from '../../../../infra/upstreams/normal/chunks.ts'
 import { UpstreamFailure, type UpstreamClient, type UpstreamSettings } from '../../../../infra/upstreams/upstream.ts'
 import {
   documentedErrors,
@@ -38,8 +39,8 @@ const call = (body: Fields = BODY, signal = new AbortController().signal) => ({
 const failure = (work: Promise<unknown>) => rejectedBy(UpstreamFailure, work)
 const json = () => client.json(upstream, call())
 const events = (signal?: AbortSignal) => client.events(upstream, call({ ...BODY, stream: true }, signal))
-async function read(received: string[] = [], signal?: AbortSignal): Promise<string[]> {
-  for await (const data of (await events(signal)).events) received.push(...data)
+async function read(received: Chunk[] = [], signal?: AbortSignal): Promise<Chunk[]> {
+  for await (const chunks of (await events(signal)).events) received.push(...chunks)
   return received
 }
 
@@ -68,10 +69,10 @@ describe.each(documentedErrors())('$status $body.error.message', ({ status, body
   })
 
   test('within a stream', async () => {
-    const received: string[] = []
+    const received: Chunk[] = []
     server.nextWith(stream(eventText([...BEGUN, body, ...EVENTS.slice(5)])))
     expect(await failure(read(received))).toMatchObject(told)
-    expect(received.map(data => JSON.parse(data).choices[0].delta)).toEqual([
+    expect(received.map(({ choices }) => choices[0]?.['delta'])).toEqual([
       { role: 'assistant', content: '' },
       { content: 'The Dan' },
       { content: 'ube – 🏞.' },
@@ -142,14 +143,20 @@ describe('a message of odd fields is read as far as it goes', () => {
 
 describe('a stream', () => {
   test.each<[string, Fields[]]>([
-    ['without its last event', EVENTS.slice(0, -1)],
-    ['without its reason', EVENTS.filter(({ type }) => type !== 'message_delta')],
     ['cut within a block', BEGUN],
     ['of nothing', []],
     ['of pings', [{ type: 'ping' }]],
   ])('%s has broken off', async (_what, told) => {
     server.nextWith(stream(eventText(told)))
     expect(await failure(read())).toMatchObject({ kind: 'unavailable' })
+  })
+
+  test.each<[string, Fields[]]>([
+    ['without its last event', EVENTS.slice(0, -1)],
+    ['without its reason', EVENTS.filter(({ type }) => type !== 'message_delta')],
+  ])('%s is whole where something was said', async (_what, told) => {
+    server.nextWith(stream(eventText(told)))
+    expect((await read()).at(-1)?.choices).toEqual([{ index: 0, delta: {}, finish_reason: 'stop' }])
   })
 
   test('that is not JSON is unavailable', async () => {
@@ -176,8 +183,8 @@ describe('a stream', () => {
       { type: 'message_stop' },
     ]
     server.nextWith(stream(eventText(odd)))
-    const chunks = (await read()).map(data => JSON.parse(data).choices[0])
-    expect(chunks.map(({ delta, finish_reason }) => ({ ...delta, finish_reason }))).toEqual([
+    const chunks = (await read()).flatMap(({ choices }) => choices)
+    expect(chunks.map(({ delta, finish_reason }) => ({ ...(delta as Fields), finish_reason }))).toEqual([
       { role: 'assistant', content: '', finish_reason: null },
       { content: 'a', finish_reason: null },
       { finish_reason: 'stop' },
@@ -191,7 +198,7 @@ describe('a stream', () => {
       response.writeHead(200).write(eventText(BEGUN))
     })
     for await (const data of (await events()).events) {
-      expect(data[0]).toContain('assistant')
+      expect(data[0]?.choices[0]).toMatchObject({ delta: { role: 'assistant' } })
       break
     }
     await closed.promise
