@@ -28,6 +28,12 @@ export function createMetrics(service: string) {
       labelNames: ['model', 'direction'],
       registers,
     }),
+    unchargedUsd: new Counter({
+      name: 'ipop_uncharged_usd_total',
+      help: 'Paid upstream for attempts of turns that failed, at our prices, and charged to nobody',
+      labelNames: ['upstream'],
+      registers,
+    }),
     commitSize: new Histogram({
       name: 'ipop_commit_group_size',
       help: 'Calls in one commit',

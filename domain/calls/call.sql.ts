@@ -117,7 +117,7 @@ entries AS (
     (user_id, project_id, hour, api_key_id, surface, model, requests, tokens_in, tokens_out, cost_nanos, free_tokens)
   SELECT user_id, coalesce(project_id, ''), date_trunc('hour', created_at, 'UTC'), api_key_id, surface, model,
     count(*), sum(tokens_in), sum(tokens_out), sum(cost_nanos),
-    coalesce(sum(tokens_in + tokens_out) FILTER (WHERE cost_nanos = 0), 0)
+    coalesce(sum(tokens_in::bigint + tokens_out) FILTER (WHERE cost_nanos = 0), 0)
   FROM fresh GROUP BY 1, 2, 3, 4, 5, 6
   ON CONFLICT (user_id, project_id, hour, api_key_id, surface, model) DO UPDATE SET
     requests = u.requests + excluded.requests, tokens_in = u.tokens_in + excluded.tokens_in,

@@ -179,7 +179,10 @@ export class ModelCall {
 
   /** Ends it as completed, durably. Errors: whatever kept it from being recorded. */
   async complete(result: CallResult): Promise<IpopMetadata> {
-    const costNanos = await this.end('completed', null, result)
+    const costNanos = await this.end('completed', null, result).catch((error: unknown) => {
+      this.deps.log.error({ requestId: this.start.requestId, err: error }, 'a call could not be recorded')
+      throw error
+    })
     return this.metadata(usdNumber(costNanos))
   }
 
@@ -187,6 +190,8 @@ export class ModelCall {
   async fail(error: unknown, produced: () => CallResult = () => NOTHING_USED): Promise<void> {
     if (this.ended) return
     const aborted = error instanceof UpstreamFailure && error.kind === 'aborted'
+    if (!(error instanceof UpstreamFailure) && !(error instanceof DomainError))
+      this.deps.log.error({ requestId: this.start.requestId, err: error }, 'a call failed for a reason of ours')
     try {
       await this.end(aborted ? 'canceled' : 'failed', aborted ? abortCode(error) : codeOf(error), produced())
     } catch (recordError) {

@@ -1,8 +1,9 @@
 import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
-import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
 import { usageOf } from '../../infra/upstreams/normal/usage.ts'
+import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 import { NOTHING_USED, type CallResult, type ModelCall } from '../calls/model-call.ts'
 import { contentToKeep, type KeptContent } from '../capture/capture.rules.ts'
@@ -13,6 +14,8 @@ import type { ReplyHead } from './reply.rules.ts'
 import { usageView } from './usage.rules.ts'
 
 type Fields = Record<string, unknown>
+
+const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
 
 /** What a chat has given so far, and what that amounts to. */
 export class ChatMeter {
@@ -96,10 +99,11 @@ export class ChatCall {
     return { usage: usageView(usage), ipop }
   }
 
-  /** Ends it as failed, or as canceled where the client went away; what was produced is billed. */
+  /** Ends it as failed, or as canceled where the client went away; what was delivered is billed, and of nothing nothing. */
   fail(error: unknown): Promise<void> {
+    const isBilled = this.call.isAnswered && (isAborted(error) || this.meter.reply !== '')
     return this.call.fail(error, () => ({
-      ...(this.call.isAnswered ? this.meter.result() : NOTHING_USED),
+      ...(isBilled ? this.meter.result() : NOTHING_USED),
       content: this.keptContent(),
     }))
   }

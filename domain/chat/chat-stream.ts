@@ -1,4 +1,4 @@
-import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import type { ChatCall } from './chat-call.ts'

@@ -1,4 +1,4 @@
-import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import type { ReplyHead } from './reply.rules.ts'
 
 /** Figures come with no choice too, and are not passed on as they come. */

@@ -71,6 +71,7 @@ async function* responseEvents(
     yield [number(await store.end(ended))]
   } catch (error) {
     if (ended !== undefined || isAborted(error)) throw error
+    deps.log.error({ responseId: state.id, err: error }, 'the stream of a response failed')
     const rest = stream.end()
     store.add(rest)
     yield rest.map(number)
@@ -114,7 +115,9 @@ interface Store {
 }
 
 const lastEvent = (state: ResponseState): NewEvent => stateEvent(`response.${state.status}`, state)
+const NOWHERE: Store = { add: () => undefined, end: ended => Promise.resolve(lastEvent(ended)) }
 
+/** The model is at work already: where the response cannot be stored, its reader still gets it, and is told that. */
 async function openStore(
   deps: ResponseDeps,
   caller: ResponseCall['caller'],
@@ -122,14 +125,17 @@ async function openStore(
   input: PreparedResponse['input'],
   [first, ...others]: NewEvent[],
 ): Promise<Store> {
-  if (!state.settings.store || first === undefined) {
-    return { add: () => undefined, end: ended => Promise.resolve(lastEvent(ended)) }
-  }
+  if (!state.settings.store || first === undefined) return NOWHERE
   const logId = uuidOf(state.id)
-  await inTransaction(deps.db, async tx => {
-    await insertResponse(tx, caller, state, input)
-    await openLog(tx, logId, first)
-  })
+  try {
+    await inTransaction(deps.db, async tx => {
+      await insertResponse(tx, caller, state, input)
+      await openLog(tx, logId, first)
+    })
+  } catch (error) {
+    deps.log.error({ responseId: state.id, err: error }, 'a response could not be stored')
+    return { ...NOWHERE, end: ended => NOWHERE.end({ ...ended, settings: { ...ended.settings, store: false } }) }
+  }
   const { owner } = caller
   const writer = createEventWriter({
     append: deps.appendEvents,
@@ -153,7 +159,10 @@ async function openStore(
   }
 }
 
-/** The events that are left, the last one, and the response's end: together. Nothing where it was deleted meanwhile. */
+/**
+ * The events that are left, the last one, and the response's end: together. Nothing where it was deleted meanwhile.
+ * Where it cannot be stored its reader gets the end all the same: the call was recorded, and is paid.
+ */
 async function endStored(
   deps: ResponseDeps,
   owner: Owner,
@@ -167,6 +176,7 @@ async function endStored(
       if (await setResponseEnded(tx, owner, state)) await appendIn(tx, append)
     })
   } catch (error) {
-    if (!(error instanceof JobSuperseded)) throw error
+    if (error instanceof JobSuperseded) return
+    deps.log.error({ responseId: state.id, err: error }, 'the end of a response could not be stored')
   }
 }

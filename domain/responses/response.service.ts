@@ -68,8 +68,24 @@ export async function createResponse(
   const { reply, sandbox } = await completeChat(deps, chat).catch(renamed)
   const { output, finishReason } = outputOfReply(reply.choices[0] ?? {}, itemIds(state.id))
   const ended = { ...state, ...endingOf(finishReason), output, usage: responseUsage(reply.usage) }
-  if (ended.settings.store) await insertResponse(deps.db, call.caller, ended, input)
-  return { response: responseView(ended), sandbox }
+  return { response: responseView(await storedOrNot(deps, call.caller, ended, input)), sandbox }
+}
+
+/** It was paid: a response that cannot be stored is given all the same, and says that it is not. */
+async function storedOrNot(
+  deps: ResponseDeps,
+  caller: Caller,
+  state: ResponseState,
+  input: ResponseItem[],
+): Promise<ResponseState> {
+  if (!state.settings.store) return state
+  try {
+    await insertResponse(deps.db, caller, state, input)
+    return state
+  } catch (error) {
+    deps.log.error({ responseId: state.id, err: error }, 'a response that was paid could not be stored')
+    return { ...state, settings: { ...state.settings, store: false } }
+  }
 }
 
 /** Everything that is checked and read before the model is asked. */

@@ -115,7 +115,6 @@ function isWhole({ item: { arguments: text = '' } }: Open): boolean {
 }
 
 type PartKind = 'output_text' | 'refusal'
-type Part = NonNullable<ResponseItem['content']>[number]
 
 /** OpenAI's clients count on annotations, though there never are any. */
 const emptyPart = (kind: PartKind) =>
@@ -152,7 +151,7 @@ function openPart(message: Open, kind: PartKind): NewEvent[] {
   const added = { ...item, status: 'in_progress', content: [] }
   const events: NewEvent[] =
     content.length === 0 ? [{ type: ITEM_ADDED, data: { output_index: outputIndex, item: added } }] : closePart(message)
-  content.push(emptyPart(kind) as Part)
+  content.push(emptyPart(kind))
   return [...events, { type: 'response.content_part.added', data: { ...placeOf(message), part: emptyPart(kind) } }]
 }
 

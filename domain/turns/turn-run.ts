@@ -1,6 +1,6 @@
 import type { Database } from '../../infra/postgres/database.ts'
 import type { Metrics } from '../../infra/metrics.ts'
-import type { Chunk } from '../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { answeredFields, type CallRecord } from '../calls/call.rules.ts'
 import { NOTHING_USED } from '../calls/model-call.ts'
@@ -21,6 +21,7 @@ import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
 import { inRun } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
+import { usdNumber } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
@@ -34,7 +35,7 @@ import {
   type TurnEnded,
   type TurnEnding,
 } from './turn.rules.ts'
-import { beginAttempt, countUpstreamFailure, selectTurnOfJob, setLifecycle, type TurnRow } from './turn.sql.ts'
+import { addUncharged, beginAttempt, selectTurnOfJob, setLifecycle, type TurnRow } from './turn.sql.ts'
 
 export interface TurnRunDeps extends RoutingDeps {
   db: Database
@@ -43,8 +44,8 @@ export interface TurnRunDeps extends RoutingDeps {
   turnSettled: TurnSettled
 }
 
-/** Failures of upstreams, before or within their streams, that a turn is tried again after. */
-const MOST_UPSTREAM_FAILURES = 4
+/** Times that a model may be asked for a turn, whatever ended the earlier ones. */
+const MOST_ATTEMPTS = 4
 const TOUCH_EVERY_MS = 10_000
 
 /** What an attempt works with. */
@@ -92,6 +93,9 @@ export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string
   const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
   try {
     return await end(deps, attempt, await stream(deps, attempt))
+  } catch (error) {
+    await noteUncharged(deps, attempt, error)
+    throw error
   } finally {
     clearInterval(touching)
     stop.abort(new Error('the attempt has ended'))
@@ -124,6 +128,7 @@ async function stream(deps: TurnRunDeps, attempt: Attempt): Promise<Outcome> {
   const { turn, job, writer } = attempt
   try {
     if (turn.lifecycle === 'cancel_requested') return { ending: 'canceled' }
+    if (turn.attempts_begun >= MOST_ATTEMPTS) return { ending: 'failed', error: triedTooOften() }
     writer.add(lifecycleEvent('warming', { attempt: job.attempt }))
     const routed = await routedCall(deps, attempt)
     writer.add(lifecycleEvent('running'))
@@ -133,7 +138,7 @@ async function stream(deps: TurnRunDeps, attempt: Attempt): Promise<Outcome> {
     await appendDeltas(deps, attempt, events)
     return { ending: 'completed' }
   } catch (error) {
-    return outcomeOfFailure(deps, attempt, error)
+    return outcomeOfFailure(attempt, error)
   }
 }
 
@@ -188,7 +193,7 @@ const callsTools = ({ choices }: Pick<Chunk, 'choices'>): boolean =>
   (choices as { delta?: { tool_calls?: unknown } }[]).some(choice => choice.delta?.tool_calls !== undefined)
 
 /** What a failure makes of the turn. Errors: the failure, where another attempt may mend it. */
-async function outcomeOfFailure(deps: TurnRunDeps, attempt: Attempt, error: unknown): Promise<Outcome> {
+function outcomeOfFailure(attempt: Attempt, error: unknown): Outcome {
   const { job, turn } = attempt
   if (error instanceof JobSuperseded) throw error
   if (job.isCancelled()) return { ending: 'canceled' }
@@ -196,13 +201,27 @@ async function outcomeOfFailure(deps: TurnRunDeps, attempt: Attempt, error: unkn
   const failure = error instanceof UpstreamFailure ? brokenOff(error) : error
   if (!(failure instanceof DomainError)) throw failure
   if (!failure.retryable) return { ending: 'failed', error: failure }
-  if ((await countUpstreamFailure(deps.db, turn.id)) >= MOST_UPSTREAM_FAILURES)
-    return { ending: 'failed', error: failure }
+  if (turn.attempts_begun + 1 >= MOST_ATTEMPTS) return { ending: 'failed', error: failure }
   throw failure
 }
 
 const brokenOff = (cause: UpstreamFailure): DomainError =>
   new DomainError(503, 'service_unavailable', 'The reply of the model broke off.', { type: 'upstream_error', cause })
+
+const triedTooOften = (): DomainError =>
+  new DomainError(503, 'service_unavailable', `The turn failed ${MOST_ATTEMPTS} times.`, { type: 'attempts_exhausted' })
+
+/** Tells operators of what an attempt used upstream that nobody is charged for. */
+async function noteUncharged(deps: TurnRunDeps, { turn, answer, meter }: Attempt, error: unknown): Promise<void> {
+  if (answer === undefined || answer.route.credentialId !== undefined) return
+  const nanos = priceOfCall(requireKnownModel(deps.catalog, turn.model).price, meter.estimate().usage, 'standard')
+  const fields = { turnId: turn.id, attempt: turn.attempts_begun + 1, upstream: answer.route.upstream.id }
+  deps.log.error({ ...fields, costUsd: usdNumber(nanos), err: error }, 'an attempt of a turn was paid and not charged')
+  deps.metrics.unchargedUsd.inc({ upstream: answer.route.upstream.id }, usdNumber(nanos))
+  await addUncharged(deps.db, turn.id, nanos).catch((cause: unknown) =>
+    deps.log.error({ ...fields, err: cause }, 'what was paid for an attempt could not be noted'),
+  )
+}
 
 async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promise<TurnEnded> {
   const { turn, job, writer } = attempt
@@ -211,6 +230,7 @@ async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promi
   const turnEnd: TurnEnd = { ending: outcome.ending, error: errorOf(outcome), call }
   if (outcome.ending === 'completed' && attempt.toolsCalled) writer.add(lifecycleEvent('tooling'))
   await commitTurnEnd(deps, job.run, turn, turnEnd, await writer.lastAppend(endEvents(turnEnd)))
+  if (outcome.ending === 'failed') await noteUncharged(deps, attempt, outcome.error)
   return ended(outcome.ending, job.attempt, call?.usage)
 }
 

@@ -17,7 +17,10 @@ export interface TurnRow {
   lifecycle: TurnLifecycle
   attempt: number
   attempt_seq: bigint | null
-  upstream_failures: number
+  /** Before this one, where it is of one. */
+  attempts_begun: number
+  /** What attempts used upstream that was not charged. */
+  uncharged_nanos: bigint
   error: { code: string; message: string; retryable: boolean } | null
   created_at: Date
   ended_at: Date | null
@@ -60,7 +63,7 @@ export const selectTurn = (
 export const selectTurnOfJob = (db: Queryable, turnId: string): Promise<TurnRow> =>
   queryOne<TurnRow>(db, 'SELECT * FROM agent_turns WHERE id = $1::text', [turnId])
 
-/** Begins an attempt after `afterSeq` of its log. Gives the turn with the attempt_seq of the one before. */
+/** Begins an attempt after `afterSeq` of its log, and counts it. Gives the turn as it was before. */
 export async function beginAttempt(
   tx: RunTransaction,
   turnId: string,
@@ -69,7 +72,7 @@ export async function beginAttempt(
 ): Promise<TurnRow> {
   const before = await queryOne<TurnRow>(tx, 'SELECT * FROM agent_turns WHERE id = $1::text FOR UPDATE', [turnId])
   await tx.query(
-    `UPDATE agent_turns SET attempt = $2::integer, attempt_seq = $3::bigint,
+    `UPDATE agent_turns SET attempt = $2::integer, attempt_seq = $3::bigint, attempts_begun = attempts_begun + 1,
        lifecycle = CASE WHEN lifecycle = 'cancel_requested' THEN lifecycle ELSE 'warming' END
      WHERE id = $1::text`,
     [turnId, attempt, afterSeq],
@@ -96,14 +99,12 @@ export const setCancelRequested = (tx: Transaction, owner: Owner, turnId: string
     [...ownerValues(owner), turnId],
   )
 
-export const countUpstreamFailure = async (db: Queryable, turnId: string): Promise<number> =>
-  (
-    await queryOne<{ upstream_failures: number }>(
-      db,
-      `UPDATE agent_turns SET upstream_failures = upstream_failures + 1 WHERE id = $1::text RETURNING upstream_failures`,
-      [turnId],
-    )
-  ).upstream_failures
+export async function addUncharged(db: Queryable, turnId: string, nanos: bigint): Promise<void> {
+  await db.query('UPDATE agent_turns SET uncharged_nanos = uncharged_nanos + $2::bigint WHERE id = $1::text', [
+    turnId,
+    nanos.toString(),
+  ])
+}
 
 /** Nothing of it is left; one that runs is not touched. */
 export async function deleteEndedTurn(tx: Transaction, owner: Owner, turnId: string): Promise<boolean> {

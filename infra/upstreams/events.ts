@@ -7,9 +7,9 @@ const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
 
 /** How a stream is over. */
 export interface StreamEnd {
-  isEnd(event: EventSourceMessage): boolean
+  isEnd: (event: EventSourceMessage) => boolean
   /** Whether what came is whole where no such event comes: the connection was closed, or it broke. */
-  isWhole(how: 'closed' | 'broken'): boolean
+  isWhole: (how: 'closed' | 'broken') => boolean
 }
 
 /**

@@ -1,3 +1,4 @@
+import { storableText } from './normal/text.ts'
 import { UpstreamFailure, type ReplyHeaders, type UpstreamFailureKind } from './upstream.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
@@ -17,13 +18,14 @@ interface ErrorFields {
   param?: unknown
 }
 
-/** An upstream's words as they can be stored: bounded, without NUL or half a character. */
-const storable = (text: string): string => text.slice(0, LONGEST_DETAIL).replaceAll('\0', '').toWellFormed()
+/** An upstream's words as they can be stored, and bounded. */
+const storable = (text: string): string => storableText(text.slice(0, LONGEST_DETAIL))
 
 /** The failure that a reply other than 200 stands for. */
 export function failureOfReply(status: number, headers: ReplyHeaders, text: string): UpstreamFailure {
   const fields = errorFields(text)
-  const code = [fields?.code, fields?.type].find(value => typeof value === 'string')
+  const told = [fields?.code, fields?.type].find(value => typeof value === 'string')
+  const code = told === undefined ? undefined : storable(told)
   return new UpstreamFailure(kindOf(status, code), `the upstream answered ${status}`, {
     status,
     code,
@@ -73,9 +75,10 @@ function errorFields(text: string): ErrorFields | undefined {
   }
 }
 
-/** Seconds of a Retry-After header (RFC 9110 section 10.2.3): a number or a date. */
+/** Seconds of a Retry-After header (RFC 9110 section 10.2.3): a number, which some give with a fraction, or a date. */
 function retryAfter(header: string | undefined): number {
   if (header === undefined) return DEFAULT_RETRY_SECONDS
-  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1000)
+  const isNumber = /^\s*-?\d+(\.\d+)?\s*$/.test(header)
+  const seconds = Math.ceil(isNumber ? Number(header) : (Date.parse(header) - Date.now()) / 1000)
   return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 1), LONGEST_RETRY_SECONDS) : DEFAULT_RETRY_SECONDS
 }

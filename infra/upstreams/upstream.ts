@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { Chunk } from './normal/chunks.ts'
+import type { Chunk } from './normal/chunk.ts'
 
 /** A server that serves models. */
 export interface UpstreamSettings {

@@ -1,4 +1,5 @@
-import { ChunkReader, type Chunk } from '../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
+import { ChunkReader } from '../../infra/upstreams/normal/chunks.ts'
 
 /** A chunk in the middle of a stream, with one choice. */
 export function chunkOf(delta: object): Chunk {

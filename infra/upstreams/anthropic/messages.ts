@@ -17,7 +17,7 @@ export interface Conversation {
 
 /**
  * OpenAI's messages as Anthropic's: system and developer messages become the system prompt, wherever they stand;
- * results of tools are the user's; messages of one role in a row are one turn.
+ * results of tools are the user's, and stand first in its turn; messages of one role in a row are one turn.
  * Errors: UpstreamFailure naming a field that Anthropic's format has no words for.
  */
 export function conversationOf(messages: unknown): Conversation {
@@ -61,6 +61,12 @@ function assistantBlocks(message: Fields, path: string): ContentBlockParam[] {
 function addTurn(turns: Turn[], role: Turn['role'], content: ContentBlockParam[]): void {
   if (content.length === 0) return
   const last = turns.at(-1)
-  if (last?.role === role) last.content.push(...content)
+  if (last?.role === role) last.content = resultsFirst([...last.content, ...content])
   else turns.push({ role, content })
+}
+
+/** Anthropic refuses results of tools that do not stand first. */
+function resultsFirst(blocks: ContentBlockParam[]): ContentBlockParam[] {
+  const isResult = ({ type }: ContentBlockParam) => type === 'tool_result'
+  return [...blocks.filter(isResult), ...blocks.filter(block => !isResult(block))]
 }

@@ -1,6 +1,7 @@
 import { parseObject } from '../json.ts'
 import { eventsUntil } from '../events.ts'
-import { ChunkReader, type Chunk } from '../normal/chunks.ts'
+import type { Chunk } from '../normal/chunk.ts'
+import { ChunkReader } from '../normal/chunks.ts'
 import { normalReply } from '../normal/reply.ts'
 import { chunksOf } from '../normal/stream.ts'
 import { isSuspect } from '../normal/text.ts'

@@ -41,7 +41,7 @@ export class StreamedChoice {
     const text = textOfMessage(delta)
     if (text !== '' || isFilled(delta)) this.hasSaid = true
     if (isEnd) this.hasFinished = true
-    else if (isSilent(delta, this.hasBegun) && raw['logprobs'] == null) return undefined
+    else if (isSilent(delta, this.hasBegun) && (raw['logprobs'] ?? null) === null) return undefined
     const choice: Fields = { index: this.index, delta: this.withRole(delta) }
     choice['finish_reason'] = isEnd ? settledFinish(finish, this.calls.hasCalls) : null
     if (raw['logprobs'] !== undefined) choice['logprobs'] = isSuspect ? storable(raw['logprobs']) : raw['logprobs']

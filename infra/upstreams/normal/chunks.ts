@@ -2,21 +2,10 @@ import { failureInBody } from '../failures.ts'
 import { isFields, type Fields } from '../json.ts'
 import { UpstreamFailure } from '../upstream.ts'
 import { indexOf, StreamedChoice } from './choice.ts'
+import type { Chunk, UpstreamUsage } from './chunk.ts'
 import { nothingCame } from './finish.ts'
 import { isSuspect } from './text.ts'
-import { laterUsage, usageIn, type UpstreamUsage } from './usage.ts'
-
-/** What a chunk of an upstream's stream tells, in its normal form. */
-export interface Chunk {
-  /** In the contract's fields: index, delta, finish_reason, logprobs. None where the chunk holds usage alone. */
-  readonly choices: Fields[]
-  /** The choices as JSON, where that is known without writing it. */
-  readonly choicesJson: string | undefined
-  /** All texts in it, for counting tokens where the upstream gives no usage. */
-  readonly text: string
-  /** The upstream's figures as they stand; undefined where the chunk says nothing of them. */
-  readonly usage: UpstreamUsage | undefined
-}
+import { laterUsage, usageIn } from './usage.ts'
 
 /**
  * Reads the chunks of one stream. Most differ from the one before in their text alone: such a one is not parsed.

@@ -11,7 +11,9 @@ import { wholeCalls } from './tool-calls.ts'
 export function normalReply(body: Fields): Fields {
   const raw = choicesOf(body)
   const choices = raw.map(normalChoice)
-  const hasCome = choices.some((choice, place) => raw[place]?.['finish_reason'] != null || says(messageOf(choice)))
+  const hasCome = choices.some(
+    (choice, place) => typeof raw[place]?.['finish_reason'] === 'string' || says(messageOf(choice)),
+  )
   if (!hasCome) throw nothingCame()
   return { ...body, choices }
 }

@@ -1,5 +1,6 @@
 import type { EventSourceMessage } from 'eventsource-parser'
-import type { Chunk, ChunkReader } from './chunks.ts'
+import type { Chunk } from './chunk.ts'
+import type { ChunkReader } from './chunks.ts'
 
 /** Adds the chunks that an event makes. Errors: UpstreamFailure. */
 type ReadEvent = (event: EventSourceMessage, chunks: Chunk[]) => void

@@ -61,20 +61,22 @@ export class CallAssembly {
   }
 
   /** The call that a fragment goes on with; undefined where it begins one. */
-  private callOf({ index, id, name }: Fragment, taken: ReadonlySet<Call>): Call | undefined {
+  private callOf(fragment: Fragment, taken: ReadonlySet<Call>): Call | undefined {
+    const { index, id, name } = fragment
     const latest = this.latestAt.get(index)
-    if (id !== undefined) {
-      const known = this.byId.get(keyOf(index, id))
-      if (known !== undefined) return known
-      if (latest === undefined || name !== '') return undefined
-      if (latest.id === undefined) return this.identified(latest, index, id)
-      // Some servers make up another id for each fragment: a call that goes on has no name again.
-      return index === undefined || latest.name === '' || isWhole(latest.text) ? undefined : latest
-    }
+    if (id !== undefined) return this.byId.get(keyOf(index, id)) ?? this.continuedBy(fragment, id, latest)
     if (name === '') return latest ?? (index === undefined ? this.latest : undefined)
     if (latest === undefined || taken.has(latest)) return undefined
     const isOther = latest.name !== '' && (latest.name !== name || isWhole(latest.text))
     return isOther ? undefined : latest
+  }
+
+  /** The latest call at the index, where an id that was not seen before is its own. */
+  private continuedBy({ index, name }: Fragment, id: string, latest: Call | undefined): Call | undefined {
+    if (latest === undefined || name !== '') return undefined
+    if (latest.id === undefined) return this.identified(latest, index, id)
+    // Some servers make up another id for each fragment: a call that goes on has no name again.
+    return index === undefined || latest.name === '' || isWhole(latest.text) ? undefined : latest
   }
 
   private begin({ index, id }: Fragment): Call {

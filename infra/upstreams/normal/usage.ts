@@ -1,13 +1,5 @@
 import { isFields, type Fields } from '../json.ts'
-
-/** What an upstream says a call has used. `cached` and `cacheWrites` are part of `input`, `reasoning` of `output`. */
-export interface UpstreamUsage {
-  input: number
-  output: number
-  cached?: number | undefined
-  cacheWrites?: number | undefined
-  reasoning?: number | undefined
-}
+import type { UpstreamUsage } from './chunk.ts'
 
 /** Ten times the largest window there is: a figure above it is a mistake, and no sum of a group's overflows. */
 const MOST_TOKENS = 100_000_000

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { ChatCall } from '../../../domain/chat/chat-call.ts'
 import { chatEvents, chatParts, DONE } from '../../../domain/chat/chat-stream.ts'
-import type { Chunk } from '../../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../../infra/upstreams/normal/chunk.ts'
 import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
 import { chunkOf } from '../../support/chunks.ts'
 import { deferred, settled } from '../fixtures.ts'

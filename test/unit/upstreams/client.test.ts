@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createOutbound } from '../../../infra/outbound/outbound.ts'
 import { createUpstreamClient } from '../../../infra/upstreams/client.ts'
-import type { Chunk } from '../../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../../infra/upstreams/normal/chunk.ts'
 import {
   UpstreamFailure,
   type UpstreamCall,
@@ -67,15 +67,20 @@ const published = (name: string): Promise<void> =>
     subscribe(name, take)
   })
 
+const COMPLETION = {
+  id: 'x',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'a' }, finish_reason: 'stop' }],
+}
+
 describe('a request', () => {
   test('has the key, the body and the path', async () => {
     const seen = deferred<{ url: string | undefined; headers: IncomingHttpHeaders; body: string }>()
     server.answer((response, { url, headers }, body) => {
       seen.resolve({ url, headers, body })
-      reply(200, { id: 'x' }, { 'X-Ipop-Sandbox': 'true' })(response)
+      reply(200, COMPLETION, { 'X-Ipop-Sandbox': 'true' })(response)
     })
     const { json: value, headers } = await json()
-    expect(value).toEqual({ id: 'x' })
+    expect(value).toEqual(COMPLETION)
     expect(headers.get('x-ipop-sandbox')).toBe('true')
     const request = await seen.promise
     expect(request.url).toBe('/v1/chat/completions')
@@ -87,7 +92,7 @@ describe('a request', () => {
     const seen = deferred<IncomingHttpHeaders>()
     server.answer((response, { headers }) => {
       seen.resolve(headers)
-      reply(200, {})(response)
+      reply(200, COMPLETION)(response)
     })
     await client.json({ ...server.upstream, apiKey: undefined }, callWith())
     expect(await seen.promise).not.toHaveProperty('authorization')
@@ -148,6 +153,10 @@ describe('Retry-After', () => {
     ['as a date', inSeconds(90), 88, 91],
     ['as a date that is past', inSeconds(-90), 1, 1],
     ['as a date that is far', inSeconds(1e6), 3_600, 3_600],
+    ['with a fraction', '1.2', 2, 2],
+    ['of next to nothing', '0.01', 1, 1],
+    ['that is negative', '-3', 1, 1],
+    ['that is absurd', '99999999999999999999', 3_600, 3_600],
     ['that is nonsense', 'soon', 5, 5],
   ])('%s', async (_what, header, least, most) => {
     for (const status of [429, 503]) {
@@ -173,6 +182,8 @@ describe('a 200 that is a failure', () => {
     ['with an error without a status', { error: { message: 'x', code: 'boom' } }, 'unavailable'],
     ['with an error that is a text', { error: 'overloaded' }, 'unavailable'],
     ['with a choice that ended in one', { choices: [{ message: {}, finish_reason: 'error' }] }, 'unavailable'],
+    ['without choices', { id: 'x' }, 'unavailable'],
+    ['with no choice', { choices: [], usage: { prompt_tokens: 9, completion_tokens: 0 } }, 'unavailable'],
     ['that is a list', [], 'unavailable'],
     ['that is null', 'null', 'unavailable'],
     ['that is empty', '', 'unavailable'],
@@ -184,7 +195,7 @@ describe('a 200 that is a failure', () => {
     expect((await failure(events())).kind).toBe(kind)
   })
 
-  test.each([{ error: null }, { error: undefined, choices: [] }, { choices: [null, { finish_reason: 'stop' }] }])(
+  test.each([{ ...COMPLETION, error: null }, { choices: [null, { finish_reason: 'stop' }] }])(
     'but not %j',
     async body => {
       server.answer(reply(200, body))
@@ -272,7 +283,7 @@ describe('a stream', () => {
     await nextTurn()
     server.answer(response => {
       ports.push(response.socket?.remotePort)
-      reply(200, { id: 'x' })(response)
+      reply(200, COMPLETION)(response)
     })
     await own.json(server.upstream, callWith())
     expect(ports).toHaveLength(2)
@@ -368,7 +379,7 @@ describe('aborting', () => {
     const closed = deferred<void>()
     server.answer(response => {
       response.once('close', () => closed.resolve())
-      response.writeHead(200).write('data: {"a":1}\n\n')
+      response.writeHead(200).write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
     })
     const { events: items } = await events(controller.signal)
     const reading = collect(items)
@@ -419,7 +430,11 @@ describe('an upstream that falls silent times out', () => {
     ['before the reply', () => undefined, forJson],
     ['within a reply', response => void response.writeHead(200).write('{'), forJson],
     ['before the first event', response => void response.writeHead(200).flushHeaders(), forEvents],
-    ['within a stream', response => void response.writeHead(200).write('data: {"a":1}\n\n'), forEvents],
+    [
+      'within a stream',
+      response => void response.writeHead(200).write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'),
+      forEvents,
+    ],
   ]
   const outcomes = new Map<string, UpstreamFailure>()
 

@@ -3,7 +3,7 @@ import Anthropic from '@anthropic-ai/sdk'
 import { createOutbound } from '../../../../infra/outbound/outbound.ts'
 import { createUpstreamClient } from '../../../../infra/upstreams/client.ts'
 import type { UpstreamClient, UpstreamSettings } from '../../../../infra/upstreams/upstream.ts'
-import type { Chunk } from '../../../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../../../infra/upstreams/normal/chunk.ts'
 import {
   exchange,
   expectChunks,

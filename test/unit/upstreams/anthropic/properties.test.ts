@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { completionOf } from '../../../../infra/upstreams/anthropic/reply.ts'
 import { messagesRequest } from '../../../../infra/upstreams/anthropic/request.ts'
 import { anthropicWire } from '../../../../infra/upstreams/anthropic/wire.ts'
-import type { Chunk } from '../../../../infra/upstreams/normal/chunks.ts'
+import type { Chunk } from '../../../../infra/upstreams/normal/chunk.ts'
 import { eventText, exchange, EXCHANGES, expectChunks, type Fields } from '../../../support/fake-anthropic.ts'
 import { replyBodyOf } from '../../../support/reply-body.ts'
 
