@@ -1,0 +1,41 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+type Fields = Record<string, any>
+
+/** A behaviour of a provider, streamed and not, and what it is in its normal form: test/fixtures/upstreams. */
+export interface Quirk {
+  source: string
+  /** The data of its events: a text stands for itself. */
+  stream: (Fields | string)[]
+  /** Whether `[DONE]` comes. */
+  done: boolean
+  reply: Fields
+  expected: {
+    content: string
+    reasoning: string
+    refusal: string
+    calls: { name: string; arguments: string }[]
+    finish: string
+    /** Null where there is none to be believed. */
+    usage: Fields | null
+    failure?: true
+  }
+}
+
+const FOLDER = new URL('../fixtures/upstreams/', import.meta.url)
+
+/** All behaviours, by their names. */
+export const QUIRKS: [string, Quirk][] = readdirSync(FOLDER).map(file => [
+  file.replace('.json', ''),
+  JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')) as Quirk,
+])
+
+/** JSON in ASCII, as many servers write it: so halves of letters survive. */
+export const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[^\x20-\x7e]/g, letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/** The stream as it travels. */
+export const streamText = ({ stream, done }: Quirk): string =>
+  [...stream.map(data => (typeof data === 'string' ? data : asciiJson(data))), ...(done ? ['[DONE]'] : [])]
+    .map(data => `data: ${data}\n\n`)
+    .join('')
