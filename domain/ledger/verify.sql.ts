@@ -143,7 +143,7 @@ const hourlyTotals: Comparison = {
       SELECT user_id, coalesce(project_id, '') AS project_id, date_trunc('hour', created_at, 'UTC') AS hour, api_key_id,
         surface, model, count(*) AS requests, sum(tokens_in)::bigint AS tokens_in,
         sum(tokens_out)::bigint AS tokens_out, sum(cost_nanos)::bigint AS cost_nanos,
-        coalesce(sum(tokens_in + tokens_out) FILTER (WHERE cost_nanos = 0), 0)::bigint AS free_tokens
+        coalesce(sum(tokens_in::bigint + tokens_out) FILTER (WHERE cost_nanos = 0), 0)::bigint AS free_tokens
       FROM inference_requests GROUP BY 1, 2, 3, 4, 5, 6) c USING (user_id, project_id, hour, api_key_id, surface, model)
     CROSS JOIN LATERAL (VALUES
       ('requests', c.requests, u.requests),

@@ -48,8 +48,8 @@ export async function selectMeterEvents(
 ): Promise<MeterEventRow[]> {
   const models = filter.search === undefined ? null : await modelsFound(db, filter)
   const { rows } = await db.query<MeterEventRow>(
-    `SELECT id, ${SERVICE} AS service, ${METER} AS meter, (tokens_in + tokens_out)::bigint AS quantity,
-       (CASE WHEN cost_nanos = 0 THEN tokens_in + tokens_out ELSE 0 END)::bigint AS free_quantity, cost_nanos, created_at
+    `SELECT id, ${SERVICE} AS service, ${METER} AS meter, tokens_in::bigint + tokens_out AS quantity,
+       (CASE WHEN cost_nanos = 0 THEN tokens_in::bigint + tokens_out ELSE 0 END)::bigint AS free_quantity, cost_nanos, created_at
      FROM inference_requests WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED}
        AND ($6::timestamptz IS NULL OR created_at >= $6::timestamptz) AND ($7::timestamptz IS NULL OR created_at < $7::timestamptz)
        AND id < $8::uuid AND ($10::text[] IS NULL OR model = ANY($10::text[]))
@@ -88,7 +88,7 @@ export async function selectMeterTotals(
          9,
          edge => `
        UNION ALL
-       SELECT ${METER}, 1, tokens_in + tokens_out, CASE WHEN cost_nanos = 0 THEN tokens_in + tokens_out ELSE 0 END, cost_nanos
+       SELECT ${METER}, 1, tokens_in::bigint + tokens_out, CASE WHEN cost_nanos = 0 THEN tokens_in::bigint + tokens_out ELSE 0 END, cost_nanos
        FROM inference_requests WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED} AND ${edge}`,
        )}
      ) AS parts

@@ -67,6 +67,21 @@ describe('a group of calls', () => {
     expect(withoutIds(await booksOf(db, other))).toEqual(withoutIds(books))
   })
 
+  test('is recorded where figures of tokens are as large as they can be', async () => {
+    const tenant = await newTenant(db)
+    const most = 2 ** 31 - 1
+    const large = () => callAt(tenant, new Date(), { usage: { input: most, output: most }, costNanos: 0n })
+    await insertCalls(db, [large(), large(), callAt(tenant, new Date())])
+    const { calls, hourly } = await booksOf(db, tenant)
+    expect(calls).toHaveLength(3)
+    expect(hourly.requests).toBe(3n)
+    const { rows } = await db.query<{ free: bigint }>(
+      'SELECT sum(free_tokens)::bigint AS free FROM usage_hourly WHERE user_id = $1::text',
+      [tenant.userId],
+    )
+    expect(rows).toEqual([{ free: 4n * BigInt(most) }])
+  })
+
   test('is recorded the same where a call of a job is among it', async () => {
     const [tenant, other, working] = [await newTenant(db), await newTenant(db), await newTenant(db)]
     await insertCalls(db, directCalls(tenant))

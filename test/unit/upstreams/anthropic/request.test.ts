@@ -23,6 +23,15 @@ function sentenceOf(changes: Fields): string | undefined {
   throw new Error('nothing was refused')
 }
 
+test('results of tools stand first in the message of the user, whatever came between', () => {
+  const calls = ['a', 'b'].map(id => ({ ...CALL, id }))
+  const result = (id: string) => ({ role: 'tool', tool_call_id: id, content: id })
+  const messages = [USER, { role: 'assistant', tool_calls: calls }, USER, result('a'), USER, result('b')]
+  const { content } = sent({ messages })['messages'].at(-1)
+  const heads = (content as Fields[]).map(({ type, tool_use_id: id }) => id ?? type)
+  expect(heads).toEqual(['a', 'b', 'text', 'text'])
+})
+
 test('a bare request has what Anthropic needs and nothing else', () => {
   expect(sent()).toEqual({
     model: 'claude-sonnet-4-6',
