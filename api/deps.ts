@@ -20,7 +20,16 @@ import type { UpstreamProbe } from '../infra/upstreams/upstream.ts'
 
 /** What the API's handlers work with; a service takes the part it uses. */
 export interface ApiDeps extends ChatDeps {
-  config: Pick<Config, 'publicUrl' | 'corsOrigins' | 'signingKey' | 'streamStallMs' | 'trustedProxies' | 'vscodeTrials'>
+  config: Pick<
+    Config,
+    | 'defaultRequestsPerMinute'
+    | 'publicUrl'
+    | 'corsOrigins'
+    | 'signingKey'
+    | 'streamStallMs'
+    | 'trustedProxies'
+    | 'vscodeTrials'
+  >
   db: Database
   sharedTransaction: SharedTransaction
   upstreams: ChatDeps['upstreams'] & UpstreamProbe

@@ -22,7 +22,7 @@ export const estimateRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: EstimateResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
-    handle: ({ requestId, caller, body }, deps) => estimate(deps, requestId, caller, body),
+    handle: ({ requestId, caller, body, signal }, deps) => estimate(deps, { requestId, caller, signal }, body),
   }),
   route({
     method: 'POST',

@@ -65,7 +65,7 @@ export const responseRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ResponseInputTokensResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
-    handle: ({ caller, body }, deps) => countResponseInput(deps, caller, body),
+    handle: ({ caller, body, signal }, deps) => countResponseInput(deps, caller, body, signal),
   }),
   streamRoute({
     method: 'GET',

@@ -44,6 +44,7 @@ export async function startStack(upstreamUrl, { models = [], env = {} } = {}) {
   const own = {
     DATA_DIR: dataDir,
     PORT: String(port),
+    DEFAULT_REQUESTS_PER_MINUTE: '0',
     OPENROUTER_BASE_URL: upstreamUrl,
     CATALOG_FILE: catalog,
     LOG_LEVEL: 'warn',

@@ -54,6 +54,7 @@ const Environment = Type.Object({
   VSCODE_TRIAL_UPGRADE_URL: Type.Optional(Url),
   UPSTREAM_REPLY_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 900 }),
   UPSTREAM_IDLE_TIMEOUT_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
+  DEFAULT_REQUESTS_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 600 }),
   PROCESS_LOST_SECONDS: Type.Integer({ minimum: 3, maximum: 3600, default: 30 }),
   STREAM_LEASE_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
   STREAM_STALL_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
@@ -109,6 +110,8 @@ export interface Config {
     replyTimeoutMs: number
     idleTimeoutMs: number
   }
+  /** Of keys that have no limit of their own; null: none. */
+  defaultRequestsPerMinute: number | null
   /** After how long of silence an API process is declared lost, and what it held is given to others. */
   processLostMs: number
   /** After how long the open streams of a process that died stop counting against their keys. */
@@ -163,6 +166,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       replyTimeoutMs: e.UPSTREAM_REPLY_TIMEOUT_SECONDS * 1000,
       idleTimeoutMs: e.UPSTREAM_IDLE_TIMEOUT_SECONDS * 1000,
     },
+    defaultRequestsPerMinute: e.DEFAULT_REQUESTS_PER_MINUTE || null,
     processLostMs: e.PROCESS_LOST_SECONDS * 1000,
     streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,
     streamStallMs: e.STREAM_STALL_SECONDS * 1000,

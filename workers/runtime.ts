@@ -12,6 +12,7 @@ import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
 import { JOB_CANCELS, JOB_COMMANDS, JOB_PLACES } from '../domain/jobs/jobs.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
+import { openThreadWork } from '../domain/threads/thread-work.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey, type Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
@@ -47,6 +48,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   const upstreams = createUpstreamClient(config.upstreams, outbound)
   const metricsServer =
     config.metricsPort === undefined ? undefined : await serveMetrics(metrics.registry, config.host, config.metricsPort)
+  const threadWork = openThreadWork()
   const deps: BatchActivityDeps & TurnActivityDeps = {
     db,
     objects: openObjectStore(config, requireSigningKey(config)),
@@ -55,6 +57,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     ...newRouteExperience(),
     ownRoutes: (owner, model) => credentialRoutes({ credentialsOf }, owner, model),
     credentialUse: createCredentialUse({ db, log }),
+    threadWork,
     pauses: createPauses({ db, listener, log }),
     gate: createFairGate(ROWS_AT_ONCE),
     commitRow: createRowCommit({ db, metrics }),
@@ -66,6 +69,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   }
   const close = async () => {
     metricsServer?.close()
+    await threadWork.stop()
     await upstreams.close()
     await outbound.close()
     await listener.close()

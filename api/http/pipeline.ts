@@ -58,7 +58,8 @@ async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: P
   if (route.auth === 'optional' && secret === undefined) return undefined
   const key = await authenticate(deps, secret)
   passage.key = key
-  if (key.requests_per_minute !== null) await limitRequests(deps, key, key.requests_per_minute, passage)
+  const perMinute = key.requests_per_minute ?? deps.config.defaultRequestsPerMinute
+  if (perMinute !== null) await limitRequests(deps, key, perMinute, passage)
   // Reading is free: clients poll.
   if (key.requests_per_day !== null && route.method !== 'GET') await limitDay(deps, key, key.requests_per_day)
   return callerOf(key)

@@ -1,8 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
 import { embeddingsUsageOf, usageOf as reportedUsageOf } from '../../infra/upstreams/normal/usage.ts'
-import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
@@ -16,11 +14,12 @@ import { BACKGROUND_PRIORITY, callPolicyOf, type CallPolicy } from '../routing/c
 import type { Pauses } from '../routing/pauses.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import { outputLine } from './batch.rules.ts'
 import type { BatchRow } from './batch.sql.ts'
 import { parseLine, parseRow, sentRow, type ParsedRow } from './row.rules.ts'
 
-export interface RowRunDeps extends RoutingDeps {
+export interface RowRunDeps extends RoutingDeps, ThreadDeps {
   pauses: Pauses
 }
 
@@ -41,6 +40,8 @@ const LONGEST_RETRY_MS = 5_000
 const DEFAULT_PAUSE_SECONDS = 5
 /** Also where the model says that it may be asked at once: it would be asked without end. */
 const SHORTEST_PAUSE_SECONDS = 1
+/** More than all choices of any model together. */
+const MOST_OUTPUT_TOKENS = 4_000_000
 
 /**
  * Runs one row to its end: transient failures are tried again, an upstream that is away is waited for a while, and
@@ -57,7 +58,7 @@ export async function runRow(
   const parsed = parseRow(parseLine(row.line), context)
   const startedAt = new Date()
   const answer = await callPatiently(deps, await routedCall(deps, batch, parsed, row.requestId, signal), whileAway)
-  const call = callRecord(batch, parsed, row.requestId, startedAt, answer)
+  const call = await callRecord(deps, batch, parsed, row.requestId, startedAt, answer)
   return { line: outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json)), call }
 }
 
@@ -85,14 +86,15 @@ async function routedCall(
   return { requestId, owner, model, policy, routes, signal, ...sent }
 }
 
-function callRecord(
+async function callRecord(
+  deps: RowRunDeps,
   batch: BatchRow,
   parsed: ParsedRow,
   requestId: string,
   startedAt: Date,
   answer: Answer,
-): CallRecord {
-  const { usage, source } = usageOf(batch, parsed, answer.json)
+): Promise<CallRecord> {
+  const { usage, source } = await usageOf(deps, batch, parsed, answer.json)
   return {
     id: requestId,
     owner: { userId: batch.user_id, projectId: batch.project_id },
@@ -157,11 +159,12 @@ async function callPatiently(deps: RowRunDeps, call: RoutedCall, whileAway: Whil
   }
 }
 
-function usageOf(
+async function usageOf(
+  { threadWork }: RowRunDeps,
   batch: BatchRow,
   { body, model }: ParsedRow,
   reply: Record<string, unknown>,
-): { usage: TokenUsage; source: UsageSource } {
+): Promise<{ usage: TokenUsage; source: UsageSource }> {
   const parse = batch.endpoint === 'embeddings' ? embeddingsUsageOf : reportedUsageOf
   const reported = parse(reply['usage'])
   if (reported !== undefined) return { usage: reported, source: 'upstream' }
@@ -170,8 +173,12 @@ function usageOf(
   }
   const request = body as ChatCompletionRequest
   const encoding = model.tokenizer ?? 'o200k_base'
-  const input = countChatTokens(request.messages, request.tools ?? [], encoding)
-  return { usage: { input, output: countTextTokens(textOfReply(reply), encoding) }, source: 'counted' }
+  const most = model.max_input_tokens
+  const chat = { most, messages: request.messages, tools: request.tools ?? [], encoding }
+  const input = await threadWork.countChat({ tenant: batch.user_id }, chat)
+  const texts = { most: MOST_OUTPUT_TOKENS, texts: [textOfReply(reply)], encoding }
+  const output = await threadWork.countTexts({ tenant: batch.user_id }, texts)
+  return { usage: { input: input.tokens, output: output.tokens }, source: 'counted' }
 }
 
 const metadataOf = ({ metadata }: Record<string, unknown>): PublicRequestMetadata | null =>

@@ -187,13 +187,14 @@ export class ModelCall {
   }
 
   /** Ends it as failed, or as canceled where it was aborted; what was produced is billed. */
-  async fail(error: unknown, produced: () => CallResult = () => NOTHING_USED): Promise<void> {
+  async fail(error: unknown, produced: () => CallResult | Promise<CallResult> = () => NOTHING_USED): Promise<void> {
     if (this.ended) return
+    this.ended = true
     const aborted = error instanceof UpstreamFailure && error.kind === 'aborted'
     if (!(error instanceof UpstreamFailure) && !(error instanceof DomainError))
       this.deps.log.error({ requestId: this.start.requestId, err: error }, 'a call failed for a reason of ours')
     try {
-      await this.end(aborted ? 'canceled' : 'failed', aborted ? abortCode(error) : codeOf(error), produced())
+      await this.end(aborted ? 'canceled' : 'failed', aborted ? abortCode(error) : codeOf(error), await produced())
     } catch (recordError) {
       this.deps.log.error({ requestId: this.start.requestId, err: recordError }, 'a failed call could not be recorded')
     }

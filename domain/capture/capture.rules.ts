@@ -39,8 +39,7 @@ const LEFT_OUT = new Set(['metadata', 'stream', 'stream_options'])
 
 /** What the policy keeps of a call; undefined where that is nothing, or where there is no policy. */
 export function contentToKeep(policy: ContentPolicy | null, call: CallContent): KeptContent | undefined {
-  if (policy === null || policy.mode === 'off') return undefined
-  if (policy.mode === 'sampled' && sampleOf(call.requestId) >= policy.sample_rate) return undefined
+  if (!keepsOf(policy, call.requestId)) return undefined
   const request = keptRequest(call.request, policy)
   const reply = keptText(call.reply, policy, policy.max_chars_per_message)
   return {
@@ -48,6 +47,12 @@ export function contentToKeep(policy: ContentPolicy | null, call: CallContent): 
     reply: reply.text.replaceAll('\0', '\ufffd').toWellFormed(),
     expiresAt: new Date(call.at.getTime() + policy.retention_days * DAY_MS),
   }
+}
+
+/** Whether the policy keeps anything of a call. */
+export function keepsOf(policy: ContentPolicy | null, requestId: string): policy is ContentPolicy {
+  if (policy === null || policy.mode === 'off') return false
+  return policy.mode === 'all' || sampleOf(requestId) < policy.sample_rate
 }
 
 /** A number from 0 to 1, evenly spread: the random end of the request's UUIDv7 (RFC 9562). The same id gives the same. */

@@ -11,6 +11,7 @@ const NETWORKS: { starts: RegExp; lengths: readonly number[] }[] = [
   { starts: /^(62|35)/, lengths: [16, 17, 18, 19] },
   { starts: /^(50|5[6-9]|67)/, lengths: [13, 15, 16, 17, 18, 19] },
 ]
+const SHORTEST = 13
 const LONGEST = 19
 
 /** Luhn's check (ISO/IEC 7812-1 annex B). */
@@ -54,7 +55,7 @@ function groupsOfCard(groups: { digits: string }[], first: number): number {
   for (let index = first; index < groups.length; index++) {
     digits += groups[index]?.digits ?? ''
     if (digits.length > LONGEST) return 0
-    if (isCard(digits)) return index - first + 1
+    if (digits.length >= SHORTEST && isCard(digits)) return index - first + 1
   }
   return 0
 }

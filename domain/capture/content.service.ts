@@ -1,6 +1,31 @@
 import type { Database, Transaction } from '../../infra/postgres/database.ts'
+import type { Asker, ThreadWork } from '../threads/thread-work.ts'
+import type { Log } from '../../infra/log.ts'
+import { keepsOf, type CallContent, type ContentPolicy, type KeptContent } from './capture.rules.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { insertContents, selectContent, type CallWithContent, type ContentRow } from './content.sql.ts'
+
+export interface KeepingDeps {
+  threadWork: ThreadWork
+  log: Log
+}
+
+/**
+ * What the policy keeps of a call, found in a thread; undefined at once where that is nothing. A failure keeps nothing,
+ * and the call is recorded all the same.
+ */
+export function keptContent(
+  { threadWork, log }: KeepingDeps,
+  asker: Asker,
+  policy: ContentPolicy | null,
+  call: CallContent,
+): Promise<KeptContent | undefined> | undefined {
+  if (!keepsOf(policy, call.requestId)) return undefined
+  return threadWork.keepContent(asker, policy, call).catch((error: unknown) => {
+    log.error({ requestId: call.requestId, err: error }, "a call's content could not be kept")
+    return undefined
+  })
+}
 
 export type { ContentRow } from './content.sql.ts'
 

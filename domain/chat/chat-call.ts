@@ -1,12 +1,11 @@
-import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
-import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
 import { usageOf } from '../../infra/upstreams/normal/usage.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 import { NOTHING_USED, type CallResult, type ModelCall } from '../calls/model-call.ts'
-import { contentToKeep, type KeptContent } from '../capture/capture.rules.ts'
+import { keptContent, type KeepingDeps } from '../capture/content.service.ts'
+import type { Asker, ThreadWork } from '../threads/thread-work.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest, IpopMetadata, Usage } from './chat.schema.ts'
 import { charactersIn, deliveredUsage } from './delivered.rules.ts'
@@ -17,17 +16,20 @@ type Fields = Record<string, unknown>
 
 const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
 
+/** More than all choices of any model together. */
+const MOST_OUTPUT_TOKENS = 4_000_000
+
 /** What a chat has given so far, and what that amounts to. */
 export class ChatMeter {
   private text = ''
   private reported: TokenUsage | undefined
   private inputCharacters: number | undefined
   private readonly request: Pick<ChatCompletionRequest, 'messages' | 'tools'>
-  private readonly encoding: NonNullable<CatalogEntry['tokenizer']>
+  private readonly model: CatalogEntry
 
   constructor(request: Pick<ChatCompletionRequest, 'messages' | 'tools'>, model: CatalogEntry) {
     this.request = request
-    this.encoding = model.tokenizer ?? 'o200k_base'
+    this.model = model
   }
 
   /** All texts of the reply so far. */
@@ -49,14 +51,18 @@ export class ChatMeter {
     return text !== ''
   }
 
-  /** The upstream's figures, else counted from what came. */
-  result(): CallResult {
+  /** The upstream's figures, else counted from what came, or estimated where no thread can count it now. */
+  result(work: ThreadWork, asker: Asker): CallResult | Promise<CallResult> {
     if (this.reported !== undefined) return { usage: this.reported, source: 'upstream' }
-    const usage = {
-      input: countChatTokens(this.request.messages, this.request.tools ?? [], this.encoding),
-      output: countTextTokens(this.text, this.encoding),
-    }
-    return { usage, source: 'counted' }
+    return this.counted(work, asker).catch(() => this.estimate())
+  }
+
+  private async counted(work: ThreadWork, asker: Asker): Promise<CallResult> {
+    const { messages, tools } = this.request
+    const { max_input_tokens: most, tokenizer: encoding = 'o200k_base' } = this.model
+    const input = await work.countChat(asker, { most, messages, tools: tools ?? [], encoding })
+    const output = await work.countTexts(asker, { most: MOST_OUTPUT_TOKENS, texts: [this.text], encoding })
+    return { usage: { input: input.tokens, output: output.tokens }, source: 'counted' }
   }
 }
 
@@ -65,9 +71,11 @@ export class ChatCall {
   readonly head: ReplyHead
   readonly call: ModelCall
   private readonly meter: ChatMeter
+  private readonly deps: KeepingDeps
   private readonly request: ChatCompletionRequest
 
-  constructor(call: ModelCall, request: ChatCompletionRequest) {
+  constructor(deps: KeepingDeps, call: ModelCall, request: ChatCompletionRequest) {
+    this.deps = deps
     this.call = call
     this.request = request
     this.meter = new ChatMeter(request, call.start.model)
@@ -94,23 +102,27 @@ export class ChatCall {
 
   /** Ends it as completed, durably. Errors: whatever kept it from being recorded. */
   async complete(): Promise<{ usage: Usage; ipop: IpopMetadata }> {
-    const { usage, source } = this.meter.result()
-    const ipop = await this.call.complete({ usage, source, content: this.keptContent() })
+    const ended = this.ended()
+    const result = ended instanceof Promise ? await ended : ended
+    const { usage } = result
+    const ipop = await this.call.complete(result)
     return { usage: usageView(usage), ipop }
   }
 
   /** Ends it as failed, or as canceled where the client went away; what was delivered is billed, and of nothing nothing. */
   fail(error: unknown): Promise<void> {
     const isBilled = this.call.isAnswered && (isAborted(error) || this.meter.reply !== '')
-    return this.call.fail(error, () => ({
-      ...(isBilled ? this.meter.result() : NOTHING_USED),
-      content: this.keptContent(),
-    }))
+    return this.call.fail(error, () => this.ended(isBilled))
   }
 
-  private keptContent(): KeptContent | undefined {
+  /** At once where the upstream told its figures and nothing is kept. Nobody's signal ends it: it is to be recorded. */
+  private ended(isBilled = this.call.isAnswered || this.call.isFromCache): CallResult | Promise<CallResult> {
     const { caller, requestId } = this.call.start
-    const content = { requestId, request: this.request, reply: this.meter.reply, at: this.call.createdAt }
-    return contentToKeep(caller.contentPolicy, content)
+    const asker = { tenant: caller.owner.userId }
+    const result = isBilled ? this.meter.result(this.deps.threadWork, asker) : NOTHING_USED
+    const call = { requestId, request: this.request, reply: this.meter.reply, at: this.call.createdAt }
+    const content = keptContent(this.deps, asker, caller.contentPolicy, call)
+    if (content === undefined && !(result instanceof Promise)) return result
+    return Promise.all([result, content]).then(([counted, kept]) => ({ ...counted, content: kept }))
   }
 }

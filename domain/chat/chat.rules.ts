@@ -106,10 +106,10 @@ export const wantsUsageChunk = (request: Record<string, unknown>): boolean => {
   return isFields(options) && options['include_usage'] === true
 }
 
-export const contextTooLong = (model: CatalogEntry, tokens: number): DomainError =>
+export const contextTooLong = (model: CatalogEntry): DomainError =>
   new DomainError(
     400,
     'context_length_exceeded',
-    `The input has about ${tokens} tokens; the model ${model.id} takes ${model.max_input_tokens}.`,
+    `The input has more than the ${model.max_input_tokens} tokens that the model ${model.id} takes.`,
     { type: 'context_length_exceeded', param: 'messages' },
   )

@@ -8,20 +8,21 @@ import { callPolicyOf, type CallPolicy } from '../routing/call-policy.rules.ts'
 import { DomainError } from '../errors.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { ChatCall } from './chat-call.ts'
-import { contextTooLong, requireChatRequest } from './chat.rules.ts'
+import { requireChatRequest } from './chat.rules.ts'
 import type { ChatCompletionRequest, ChatCompletionResponse } from './chat.schema.ts'
 import { chatParts, type ChatPart } from './chat-stream.ts'
 import { firstSentenceWhole, toTheEnd } from './delivery.ts'
-import { certainlyTooLong } from './context-window.ts'
+import { requireWithinWindow } from './context-window.ts'
 import { countedBoundOf } from './counted-bound.ts'
 import { sentChat } from './sent-chat.rules.ts'
 import { completionView, isSandboxReply } from './reply.rules.ts'
 import { chunksOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
 import type { CachedReply } from './reply-cache.sql.ts'
 
-export interface ChatDeps extends RoutingDeps, CallDeps {
+export interface ChatDeps extends RoutingDeps, CallDeps, ThreadDeps {
   db: Database
 }
 
@@ -114,7 +115,7 @@ async function replyFromCache(
 }
 
 const cachedCall = (deps: ChatDeps, { request, start }: ChatPlan): ChatCall =>
-  new ChatCall(callFromCache(deps, start), request)
+  new ChatCall(deps, callFromCache(deps, start), request)
 
 /** The parts as the request's metadata wants them delivered. */
 function deliveredParts(
@@ -170,16 +171,19 @@ async function admit(
   const { model, requestId } = start
   const call = await admitCall(deps, start)
   // After the credit: counting a very long text takes its time.
-  const tooLong = certainlyTooLong(request, model)
-  if (tooLong !== undefined) {
+  const asker = { tenant: chat.caller.owner.userId, signal: chat.signal }
+  try {
+    const counted = requireWithinWindow(deps, asker, request, model)
+    if (counted !== undefined) await counted
+  } catch (error) {
     call.release()
-    throw contextTooLong(model, tooLong)
+    throw error
   }
   const { routes } = call.start
   const { owner } = chat.caller
   const signal = signalOf(chat)
   return {
-    call: new ChatCall(call, request),
+    call: new ChatCall(deps, call, request),
     routed: { requestId, owner, model, policy, routes, path: '/chat/completions', body, signal },
   }
 }

@@ -1,5 +1,6 @@
-import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import type { Asker, ThreadWork } from '../threads/thread-work.ts'
+import { contextTooLong } from './chat.rules.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
 
 /** Fewer bytes than this a token are seen only in odd texts: below it no tokenizer needs to run. */
@@ -8,14 +9,23 @@ const FEWEST_BYTES_PER_TOKEN = 2
 const FAMILY_FACTOR = 2
 
 /**
- * The input's tokens where they certainly exceed the model's window; undefined where they may fit, since then the
- * upstream decides. Certain means counted with the model's own tokenizer, or twice too long by another one.
+ * Refuses an input that certainly exceeds the model's window; where it may fit, the upstream decides. Certain means
+ * counted with the model's own tokenizer, or twice too long by another one; counted no further than that.
+ * Undefined where it fits without counting. Errors: 400, those of the thread.
  */
-export function certainlyTooLong(request: ChatCompletionRequest, model: CatalogEntry): number | undefined {
+export function requireWithinWindow(
+  { threadWork }: { threadWork: Pick<ThreadWork, 'countChat'> },
+  asker: Asker,
+  request: ChatCompletionRequest,
+  model: CatalogEntry,
+): Promise<void> | undefined {
   if (textBytes(request.messages) < model.max_input_tokens * FEWEST_BYTES_PER_TOKEN) return undefined
-  const counted = countChatTokens(request.messages, request.tools ?? [], model.tokenizer ?? 'o200k_base')
-  const certain = model.tokenizer === undefined ? Math.floor(counted / FAMILY_FACTOR) : counted
-  return certain > model.max_input_tokens ? certain : undefined
+  const { messages, tools } = request
+  const most = model.tokenizer === undefined ? (model.max_input_tokens + 1) * FAMILY_FACTOR - 1 : model.max_input_tokens
+  const chat = { most, messages, tools: tools ?? [], encoding: model.tokenizer ?? 'o200k_base' }
+  return threadWork.countChat(asker, chat).then(({ tokens, isAtLeast }) => {
+    if (isAtLeast || tokens > most) throw contextTooLong(model)
+  })
 }
 
 /** Bytes of the messages' text; images and other parts are left out. */

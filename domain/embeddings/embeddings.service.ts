@@ -1,6 +1,5 @@
 import { embeddingsUsageOf } from '../../infra/upstreams/normal/usage.ts'
 import { linkedAbort } from '../../infra/abort.ts'
-import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { admitCall, type CallDeps, type CallFacts, type CallResult, type ModelCall } from '../calls/model-call.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
@@ -11,6 +10,7 @@ import { serviceUnavailable } from '../errors.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import {
   mostEmbeddingTokens,
@@ -23,7 +23,7 @@ import {
 } from './embeddings.rules.ts'
 import type { EmbeddingsRequest, EmbeddingsResponse } from './embeddings.schema.ts'
 
-export interface EmbeddingsDeps extends RoutingDeps, CallDeps {}
+export interface EmbeddingsDeps extends RoutingDeps, CallDeps, ThreadDeps {}
 
 export interface EmbeddingsCall {
   requestId: string
@@ -36,6 +36,8 @@ export interface EmbeddingsCall {
 }
 
 const PARTS_AT_ONCE = 4
+/** More than the largest body holds. */
+const MOST_TOKENS = 100_000_000
 const RETRY_SECONDS = 5
 
 /**
@@ -57,7 +59,7 @@ export async function createEmbeddings(
     const [first] = answers
     if (first === undefined) throw new Error('a request without inputs was admitted')
     call.answeredBy(first.route, Math.max(...answers.map(answer => answer.fallbackCount)))
-    const result = resultOf(request, answers)
+    const result = await resultOf(deps, embeddings.caller.owner.userId, request, answers)
     const ipop = await call.complete(result)
     const vectors = answers.flatMap(answer => answer.vectors)
     return {
@@ -128,19 +130,21 @@ async function embedPart(deps: EmbeddingsDeps, call: RoutedCall, part: Part, for
 }
 
 /** The upstream's figures where every part has some, else counted. */
-function resultOf(
+async function resultOf(
+  { threadWork }: EmbeddingsDeps,
+  tenant: string,
   request: EmbeddingsRequest,
   answers: readonly { usage: CallResult['usage'] | undefined }[],
-): CallResult {
+): Promise<CallResult> {
   const reported = answers.flatMap(answer => answer.usage?.input ?? [])
   if (reported.length === answers.length) {
     return { usage: { input: reported.reduce((sum, tokens) => sum + tokens, 0), output: 0 }, source: 'upstream' }
   }
-  const counted = itemsOf(request.input).reduce(
-    (sum, item) => sum + (typeof item === 'string' ? countTextTokens(item, 'cl100k_base') : item.length),
-    0,
-  )
-  return { usage: { input: counted, output: 0 }, source: 'counted' }
+  const items = itemsOf(request.input)
+  const texts = items.filter(item => typeof item === 'string')
+  const given = items.reduce((sum, item) => sum + (typeof item === 'string' ? 0 : item.length), 0)
+  const { tokens } = await threadWork.countTexts({ tenant }, { most: MOST_TOKENS, texts, encoding: 'cl100k_base' })
+  return { usage: { input: given + tokens, output: 0 }, source: 'counted' }
 }
 
 /** A few at once; the results are in the order of the items. */

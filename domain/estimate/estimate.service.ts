@@ -1,6 +1,5 @@
 import type { Database } from '../../infra/postgres/database.ts'
-import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
-import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
+import type { TokenCount } from '../../infra/tokenizer/text-tokens.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
@@ -12,10 +11,12 @@ import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { badRequest } from '../errors.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
+import type { Asker, ThreadWork } from '../threads/thread-work.ts'
 import { meanOutputTokens } from '../usage/usage.service.ts'
 import type { EstimateRequest, EstimateResponse } from './estimate.schema.ts'
 
 interface Deps {
+  threadWork: ThreadWork
   db: Database
   catalog: Catalog
 }
@@ -27,21 +28,21 @@ const LOOK_BACK_DAYS = 30
 /** Tokens and price of a request before it is made; nothing is asked of a model and nothing charged. Errors: 400, 403, 404. */
 export async function estimate(
   deps: Deps,
-  requestId: string,
-  caller: Caller,
+  { requestId, caller, signal }: { requestId: string; caller: Caller; signal: AbortSignal },
   request: EstimateRequest,
 ): Promise<EstimateResponse> {
   const startedAtMs = performance.now()
   const model = requireUsableModel(deps.catalog, request.model, caller.rules)
   const kind = supports(model, 'embeddings') ? 'embeddings' : 'chat'
   const warnings: string[] = []
-  const usage: TokenUsage =
+  const asker = { tenant: caller.owner.userId, signal }
+  const { tokens, isAtLeast } =
     kind === 'embeddings'
-      ? { input: embeddingTokens(request, model, warnings), output: 0 }
-      : {
-          input: chatTokens(request, model, warnings),
-          output: await outputTokens(deps, caller, request, model, warnings),
-        }
+      ? await embeddingTokens(deps, asker, request, model, warnings)
+      : await chatTokens(deps, asker, request, model, warnings)
+  if (isAtLeast) warnings.push(`The input has at least ${tokens} tokens: they were counted no further.`)
+  const output = kind === 'embeddings' ? 0 : await outputTokens(deps, caller, request, model, warnings)
+  const usage: TokenUsage = { input: tokens, output }
   const isWithin = usage.input <= model.max_input_tokens
   if (!isWithin) warnings.push(`The input is longer than the model's window of ${model.max_input_tokens} tokens.`)
   const costUsd = usdNumber(priceOfCall(model.price, usage, 'standard'))
@@ -77,20 +78,42 @@ export async function estimate(
   }
 }
 
-function chatTokens(request: EstimateRequest, model: CatalogEntry, warnings: string[]): number {
+async function chatTokens(
+  { threadWork }: Deps,
+  asker: Asker,
+  request: EstimateRequest,
+  model: CatalogEntry,
+  warnings: string[],
+): Promise<TokenCount> {
   if (request.messages === undefined) throw badRequest('`messages` is required: the model is one for chat.', 'messages')
   requireChatRequest(request as ChatCompletionRequest, model)
   warnOfTokenizer(model, warnings)
-  if (JSON.stringify(request.messages).includes('"image_url"')) {
+  if (request.messages.some(hasImage)) {
     warnings.push('Images are counted by the tiles of 512 pixels; one behind an address is taken as 1024 x 1024.')
   }
-  return countChatTokens(request.messages, request.tools ?? [], encodingOf(model))
+  const { messages, tools } = request
+  const most = model.max_input_tokens
+  return threadWork.countChat(asker, { most, messages, tools: tools ?? [], encoding: encodingOf(model) })
 }
 
-function embeddingTokens(request: EstimateRequest, model: CatalogEntry, warnings: string[]): number {
+const hasImage = ({ content }: { content?: unknown }): boolean =>
+  Array.isArray(content) && content.some((part: { type?: unknown } | null) => part?.type === 'image_url')
+
+async function embeddingTokens(
+  { threadWork }: Deps,
+  asker: Asker,
+  request: EstimateRequest,
+  model: CatalogEntry,
+  warnings: string[],
+): Promise<TokenCount> {
   if (request.input === undefined) throw badRequest('`input` is required: the model is one for embeddings.', 'input')
   warnOfTokenizer(model, warnings)
-  return [request.input].flat().reduce((sum, text) => sum + countTextTokens(text, encodingOf(model)), 0)
+  const texts = [request.input].flat()
+  return threadWork.countTexts(asker, {
+    most: model.max_input_tokens * texts.length,
+    texts,
+    encoding: encodingOf(model),
+  })
 }
 
 const encodingOf = (model: CatalogEntry) => model.tokenizer ?? 'o200k_base'

@@ -2,16 +2,18 @@ import type { Queryable } from '../../infra/postgres/database.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { estimatedInputTokens } from '../chat/input-bound.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
-import { conflict, notFound } from '../errors.ts'
+import { badRequest, conflict, notFound } from '../errors.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { messagesOf, storedItems } from './input.rules.ts'
 import type { ResponseItem, ResponsesCreateRequest } from './response.schema.ts'
-import { selectChain } from './response.sql.ts'
+import { hasResponse, selectChain } from './response.sql.ts'
 
 type Messages = ChatCompletionRequest['messages']
 type Asked = Pick<ResponsesCreateRequest, 'instructions' | 'previous_response_id' | 'truncation'>
 
 const LONGEST_CHAIN = 200
+/** Of all responses of a chain together: it is loaded whole, by calls that may be free. */
+const LARGEST_CHAIN_BYTES = 16 * 1024 * 1024
 
 /**
  * The messages of a response: its instructions (those of earlier responses do not go on), the whole chain before it,
@@ -35,9 +37,15 @@ function instructionsOf(instructions: unknown): Messages {
 }
 
 async function itemsBefore(db: Queryable, owner: Owner, responseId: string): Promise<ResponseItem[]> {
-  const chain = await selectChain(db, owner, responseId, LONGEST_CHAIN)
+  const chain = await selectChain(db, owner, responseId, { most: LONGEST_CHAIN, mostBytes: LARGEST_CHAIN_BYTES })
   const [first] = chain
-  if (first === undefined) throw notFound('response', 'previous_response_id')
+  if (first === undefined) {
+    if (!(await hasResponse(db, owner, responseId))) throw notFound('response', 'previous_response_id')
+    throw badRequest(
+      `The responses of this chain hold more than ${LARGEST_CHAIN_BYTES} bytes: begin a new one.`,
+      'previous_response_id',
+    )
+  }
   if (first.previous_response_id !== null) {
     throw conflict(
       chain.length > LONGEST_CHAIN

@@ -1,8 +1,8 @@
-import { countChatTokens } from '../../infra/tokenizer/chat-tokens.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { badRequest } from '../errors.ts'
+import type { ThreadWork } from '../threads/thread-work.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { messagesOfChain, truncated } from './chain.ts'
 import { storedItems } from './input.rules.ts'
@@ -10,15 +10,20 @@ import { chatTools, requireServed } from './request.rules.ts'
 import type { ResponseInputTokensRequest, ResponseInputTokensResponse } from './response.schema.ts'
 
 interface Deps {
+  threadWork: ThreadWork
   db: Database
   catalog: Catalog
 }
 
-/** The tokens of a response's whole input, counted as an estimate counts them; nothing is charged. Errors: as of a response. */
+/**
+ * The tokens of a response's whole input, counted as an estimate counts them, and no further than to just above the
+ * model's window; nothing is charged. Errors: as of a response.
+ */
 export async function countResponseInput(
   deps: Deps,
   caller: Caller,
   request: ResponseInputTokensRequest,
+  signal: AbortSignal,
 ): Promise<ResponseInputTokensResponse> {
   requireServed(request)
   const modelId = request.model ?? deps.catalog.defaultModelId
@@ -28,9 +33,18 @@ export async function countResponseInput(
   const messages = await messagesOfChain(deps.db, caller.owner, request, input)
   const sent =
     request.truncation === 'auto' ? truncated(messages, model) : [...messages.instructions, ...messages.conversation]
+  const { tokens } = await deps.threadWork.countChat(
+    { tenant: caller.owner.userId, signal },
+    {
+      most: model.max_input_tokens,
+      messages: sent,
+      tools: chatTools(request.tools ?? []),
+      encoding: model.tokenizer ?? 'o200k_base',
+    },
+  )
   return {
     object: 'response.input_tokens',
-    input_tokens: countChatTokens(sent, chatTools(request.tools ?? []), model.tokenizer ?? 'o200k_base'),
+    input_tokens: tokens,
     input_tokens_details: { cached_tokens: 0 },
   }
 }

@@ -29,9 +29,10 @@ export async function insertResponse(
   input: readonly ResponseItem[],
 ): Promise<void> {
   await db.query(
-    `INSERT INTO responses (user_id, project_id, api_key_id, ${COLUMNS})
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::boolean, $8::text, $9::jsonb, $10::jsonb,
-       $11::jsonb, $12::jsonb, $13::jsonb, $14::text, $15::timestamptz)`,
+    `INSERT INTO responses (user_id, project_id, api_key_id, ${COLUMNS}, content_bytes)
+     VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::boolean, $8::text, $9::jsonb,
+       $10::text::jsonb, $11::text::jsonb, $12::jsonb, $13::jsonb, $14::text, $15::timestamptz,
+       octet_length($10::text) + octet_length($11::text))`,
     [
       ...ownerValues(caller.owner),
       caller.keyId,
@@ -56,7 +57,8 @@ const json = (value: object | null): string | null => (value === null ? null : J
 /** Nothing where it has ended, or was deleted. */
 export async function setResponseEnded(tx: Transaction, owner: Owner, state: ResponseState): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `UPDATE responses SET status = $4::text, output = $5::jsonb, usage = $6::jsonb, error = $7::jsonb,
+    `UPDATE responses SET status = $4::text, output = $5::text::jsonb,
+       content_bytes = content_bytes - octet_length(output::text) + octet_length($5::text), usage = $6::jsonb, error = $7::jsonb,
        incomplete_reason = $8::text, touched_at = now()
      WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND status IN ('queued', 'in_progress')`,
     [
@@ -78,27 +80,40 @@ export const selectResponse = (db: Queryable, owner: Owner, responseId: string):
     responseId,
   ])
 
-/** The response and those before it, the oldest first; at most `most` of them. */
+/** Ids of a response and of those before it, so many at most; $1 to $4: owner, id, count. */
+const CHAIN = `chain AS (
+  SELECT id, previous_response_id, content_bytes, 1 AS depth FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text
+  UNION ALL
+  SELECT r.id, r.previous_response_id, r.content_bytes, chain.depth + 1
+  FROM responses r JOIN chain ON r.id = chain.previous_response_id
+  WHERE r.user_id = $1::text AND (r.project_id IS NULL OR r.project_id = $2::text) AND chain.depth <= $4::integer
+)`
+
+/** The response and those before it, the oldest first, at most `most` of them; none where they are larger together. */
 export async function selectChain(
   db: Queryable,
   owner: Owner,
   responseId: string,
-  most: number,
+  { most, mostBytes }: { most: number; mostBytes: number },
 ): Promise<(ResponseRow & { depth: number })[]> {
   const { rows } = await db.query<ResponseRow & { depth: number }>(
-    `WITH RECURSIVE chain AS (
-       SELECT ${COLUMNS}, 1 AS depth FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text
-       UNION ALL
-       SELECT ${COLUMNS.split(', ')
-         .map(name => `r.${name}`)
-         .join(', ')}, chain.depth + 1
-       FROM responses r JOIN chain ON r.id = chain.previous_response_id
-       WHERE r.user_id = $1::text AND (r.project_id IS NULL OR r.project_id = $2::text) AND chain.depth <= $4::integer
-     ) SELECT * FROM chain ORDER BY depth DESC`,
-    [...ownerValues(owner), responseId, most],
+    `WITH RECURSIVE ${CHAIN}
+     SELECT ${COLUMNS.split(', ')
+       .map(name => `r.${name}`)
+       .join(', ')}, chain.depth
+     FROM chain JOIN responses r ON r.id = chain.id
+     WHERE (SELECT sum(content_bytes) FROM chain) <= $5::bigint ORDER BY chain.depth DESC`,
+    [...ownerValues(owner), responseId, most, mostBytes],
   )
   return rows
 }
+
+/** Whether there is such a response, whatever the size of what stands before it. */
+export const hasResponse = async (db: Queryable, owner: Owner, responseId: string): Promise<boolean> =>
+  (await queryFirst(db, `SELECT 1 FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [
+    ...ownerValues(owner),
+    responseId,
+  ])) !== undefined
 
 export async function deleteResponseRow(tx: Transaction, owner: Owner, responseId: string): Promise<boolean> {
   const { rowCount } = await tx.query(`DELETE FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [

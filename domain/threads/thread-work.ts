@@ -24,6 +24,10 @@ export interface ThreadWork {
   stop(): Promise<void>
 }
 
+export interface ThreadDeps {
+  threadWork: ThreadWork
+}
+
 const RETRY_SECONDS = 2
 
 export const openThreadWork = (): ThreadWork =>

@@ -4,7 +4,8 @@ import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { answeredFields, type CallRecord } from '../calls/call.rules.ts'
 import { NOTHING_USED } from '../calls/model-call.ts'
-import { contentToKeep, type ContentPolicy } from '../capture/capture.rules.ts'
+import type { ContentPolicy } from '../capture/capture.rules.ts'
+import { keptContent } from '../capture/content.service.ts'
 import { contentPolicyOf } from '../capture/policy.service.ts'
 import { requireKnownModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
@@ -25,6 +26,7 @@ import { usdNumber } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import { commitTurnEnd, endEvents, type TurnEnd, type TurnSettled } from './turn-end.ts'
 import {
   deltaEvent,
@@ -37,7 +39,7 @@ import {
 } from './turn.rules.ts'
 import { addUncharged, beginAttempt, selectTurnOfJob, setLifecycle, type TurnRow } from './turn.sql.ts'
 
-export interface TurnRunDeps extends RoutingDeps {
+export interface TurnRunDeps extends RoutingDeps, ThreadDeps {
   db: Database
   metrics: Metrics
   appendEvents: AppendEvents
@@ -226,7 +228,7 @@ async function noteUncharged(deps: TurnRunDeps, { turn, answer, meter }: Attempt
 async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promise<TurnEnded> {
   const { turn, job, writer } = attempt
   const owner = { userId: turn.user_id, projectId: turn.project_id }
-  const call = callRecord(deps, attempt, outcome, await contentPolicyOf(deps, owner))
+  const call = await callRecord(deps, attempt, outcome, await contentPolicyOf(deps, owner))
   const turnEnd: TurnEnd = { ending: outcome.ending, error: errorOf(outcome), call }
   if (outcome.ending === 'completed' && attempt.toolsCalled) writer.add(lifecycleEvent('tooling'))
   await commitTurnEnd(deps, job.run, turn, turnEnd, await writer.lastAppend(endEvents(turnEnd)))
@@ -240,16 +242,17 @@ const errorOf = (outcome: Outcome): TurnRow['error'] =>
     : null
 
 /** The last attempt's call; a failed turn costs nothing, since what it wrote is not complete. */
-function callRecord(
+async function callRecord(
   deps: TurnRunDeps,
   attempt: Attempt,
   outcome: Outcome,
   contentPolicy: ContentPolicy | null,
-): CallRecord {
+): Promise<CallRecord> {
   const { turn, answer } = attempt
+  const asker = { tenant: turn.user_id }
   const model = requireKnownModel(deps.catalog, turn.model)
   const isPaid = answer !== undefined && outcome.ending !== 'failed'
-  const { usage, source } = isPaid ? attempt.meter.result() : NOTHING_USED
+  const { usage, source } = isPaid ? await attempt.meter.result(deps.threadWork, asker) : NOTHING_USED
   const answered = answeredFields(answer?.route)
   return {
     ...answered,
@@ -273,7 +276,7 @@ function callRecord(
     durationMs: Date.now() - attempt.startedAt.getTime(),
     firstTokenMs: attempt.firstTokenMs,
     createdAt: turn.created_at,
-    content: contentToKeep(contentPolicy, {
+    content: await keptContent(deps, asker, contentPolicy, {
       requestId: uuidOf(turn.id),
       request: requestOf(turn),
       reply: attempt.meter.reply,

@@ -1,10 +1,11 @@
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { SharedTransaction } from '../../infra/postgres/shared-transaction.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
-import { contextTooLong, requireChatRequest } from '../chat/chat.rules.ts'
+import { requireChatRequest } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
-import { certainlyTooLong } from '../chat/context-window.ts'
+import { requireWithinWindow } from '../chat/context-window.ts'
 import { countedBoundOf } from '../chat/counted-bound.ts'
 import { sentChat } from '../chat/sent-chat.rules.ts'
 import { countedAfter, type CountedBound } from '../calls/model-call.ts'
@@ -27,7 +28,7 @@ import { isEnded, lifecycleEvent, type TurnInput, type TurnSurface } from './tur
 import type { AgentTurnCreateRequest, AgentTurnResponse } from './turn.schema.ts'
 import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnRow } from './turn.sql.ts'
 
-export interface TurnDeps extends RoutingDeps {
+export interface TurnDeps extends RoutingDeps, ThreadDeps {
   db: Database
   sharedTransaction: SharedTransaction
 }
@@ -112,7 +113,7 @@ export async function startTurn(
 
 /** All that is refused before a turn exists. Errors: 400, 403, 404, 409. */
 export async function admitTurn(
-  deps: RoutingDeps,
+  deps: RoutingDeps & ThreadDeps,
   caller: Caller,
   asked: AgentTurnCreateRequest,
 ): Promise<AdmittedTurn> {
@@ -124,8 +125,7 @@ export async function admitTurn(
   const { request } = sent
   const policy = callPolicyOf(request.metadata, caller.rules)
   const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
-  const tooLong = certainlyTooLong(request, model)
-  if (tooLong !== undefined) throw contextTooLong(model, tooLong)
+  await requireWithinWindow(deps, { tenant: caller.owner.userId }, request, model)
   if (routes.every(route => route.credentialId !== undefined)) return { request, worstCaseNanos: 0n }
   const worstCaseNanos = priceOfCall(model.price, sent.most, 'standard')
   return { request, worstCaseNanos, counted: countedBoundOf(sent, model) }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
+import { bodyLimitOf } from '../support/body-limits.ts'
 import { badValues, nested } from '../support/bad-values.ts'
 import { chatRow } from '../support/batches.ts'
 import { createProject } from '../../domain/tenancy/tenancy.service.ts'
@@ -16,7 +17,6 @@ import { newTenant, type Tenant } from '../support/tenants.ts'
 
 type Fields = Record<string, unknown>
 
-const MIB = 1024 * 1024
 const JSON_TYPE = 'application/json'
 const db = testDatabase()
 const document = await servedDocument()
@@ -25,18 +25,6 @@ const withBody = document.operations
   .filter(schemaOf)
   .map(operation => [`${operation.method} ${operation.path}`, operation] as const)
 
-const LIMIT_BYTES: Record<string, number> = {
-  'POST /chat/completions': 32 * MIB,
-  'POST /completions': 32 * MIB,
-  'POST /agent-turns': 32 * MIB,
-  'POST /embeddings': 32 * MIB,
-  'POST /images/generations': 128 * MIB,
-  'POST /agent-tool-batches/plan': 8 * MIB,
-  'POST /videos': 64 * MIB,
-  'POST /estimate': 32 * MIB,
-  'POST /responses': 32 * MIB,
-  'POST /responses/input_tokens': 32 * MIB,
-}
 /** The path of each operation that has an id in it, of a thing of the tenant's. */
 const PATHS: Record<string, (tenant: Tenant) => Promise<string>> = {
   'PATCH /account/provider-credentials/{credential_id}': async ({ api }) =>
@@ -184,7 +172,7 @@ describe.each(withBody)('%s', (name, operation) => {
   })
 
   test('refuses an over-long body, by its length, as it comes, and unpacked', async () => {
-    const limit = LIMIT_BYTES[name] ?? MIB
+    const limit = bodyLimitOf(name)
     const padded = (sound: Fields, bytes: number) => JSON.stringify({ ...sound, padding: 'x'.repeat(bytes) })
     await target(operation, async ({ send, sound }) => {
       const never = new Readable({ read: () => undefined })

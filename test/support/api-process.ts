@@ -50,6 +50,7 @@ function environment(): Record<string, string> {
     PATH: process.env['PATH'] ?? '',
     HOST: '127.0.0.1',
     PORT: '0',
+    DEFAULT_REQUESTS_PER_MINUTE: '0',
     DATABASE_URL: databaseUrl,
     TEMPORAL_ADDRESS: temporalAddress,
     DATA_DIR: dataDir,

@@ -26,6 +26,7 @@ export default async function globalSetup(): Promise<void> {
     ...process.env,
     DATA_DIR: dataDir,
     PORT: '0',
+    DEFAULT_REQUESTS_PER_MINUTE: '0',
     CATALOG_FILE: catalogFile,
     OPENROUTER_BASE_URL: upstream.url,
     UPSTREAM_REPLY_TIMEOUT_SECONDS: '10',

@@ -11,6 +11,7 @@ import {
 test('nothing set is the development default', () => {
   const { secret: _secret, ...config } = readConfig({})
   expect(config).toEqual({
+    defaultRequestsPerMinute: 600,
     processLostMs: 30_000,
     production: false,
     dataDir: resolve('.data'),

@@ -1,7 +1,10 @@
 import { expect, test } from '@jest/globals'
-import { certainlyTooLong } from '../../../domain/chat/context-window.ts'
+import { requireWithinWindow } from '../../../domain/chat/context-window.ts'
 import type { CatalogEntry } from '../../../domain/catalog/catalog.schema.ts'
 import type { ChatCompletionRequest } from '../../../domain/chat/chat.schema.ts'
+import { DomainError } from '../../../domain/errors.ts'
+import { countChat } from '../../../domain/threads/tasks.ts'
+import type { ThreadWork } from '../../../domain/threads/thread-work.ts'
 import { launchModel } from '../fixtures.ts'
 
 const known: CatalogEntry = { ...launchModel('openai/gpt-5-nano'), max_input_tokens: 100 }
@@ -40,7 +43,9 @@ test.each<[string, CatalogEntry, ChatCompletionRequest, boolean]>([
   ['more than twice the window fits none', foreign, saying(words(210)), true],
   ['content that is null', known, saying(null), false],
   ['parts without text', known, saying([{ type: 'input_audio' }, null]), false],
-])('%s', (_what, model, request, tooLong) => {
-  const tokens = certainlyTooLong(request, model)
-  expect((tokens ?? 0) > 100).toBe(tooLong)
+])('%s', async (_what, model, request, tooLong) => {
+  const threadWork: Pick<ThreadWork, 'countChat'> = { countChat: (_, chat) => Promise.resolve(countChat(chat)) }
+  const checked = Promise.resolve(requireWithinWindow({ threadWork }, { tenant: 't' }, request, model))
+  const refused = await checked.catch((error: unknown) => error)
+  expect(refused instanceof DomainError && refused.code).toBe(tooLong && 'context_length_exceeded')
 })
