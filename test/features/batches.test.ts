@@ -160,6 +160,7 @@ describe('the life of a batch', () => {
       messages: [{ role: 'user', content }],
       temperature: 0.5,
       max_tokens: 7,
+      max_completion_tokens: 7,
       top_k: 40,
       seed: 3,
     })
