@@ -80,5 +80,5 @@ function retryAfter(header: string | undefined): number {
   if (header === undefined) return DEFAULT_RETRY_SECONDS
   const isNumber = /^\s*-?\d+(\.\d+)?\s*$/.test(header)
   const seconds = Math.ceil(isNumber ? Number(header) : (Date.parse(header) - Date.now()) / 1000)
-  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 1), LONGEST_RETRY_SECONDS) : DEFAULT_RETRY_SECONDS
+  return Number.isNaN(seconds) ? DEFAULT_RETRY_SECONDS : Math.min(Math.max(seconds, 1), LONGEST_RETRY_SECONDS)
 }
