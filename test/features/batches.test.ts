@@ -34,6 +34,7 @@ describe('the life of a batch', () => {
         reserved_credit_total: null,
         last_error: null,
         metadata: null,
+        created: expect.any(Number),
         created_at: expect.stringMatching(TIME),
         deadline_at: new Date(Date.parse(created.created_at) + 1_800_000).toISOString(),
         started_at: null,
