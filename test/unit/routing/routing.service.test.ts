@@ -107,10 +107,10 @@ describe('where none answers', () => {
 describe('what no other route could do better', () => {
   test.each<[string, UpstreamFailure, string, string]>([
     [
-      'a rejected request, in the words of the upstream',
+      'a rejected request, in words of ours',
       failing('rejected', { status: 400, detail: 'seed is odd' }),
       'rejected_by_model',
-      'seed is odd',
+      'The model does not accept this request.',
     ],
     [
       'a rejected request without words',
@@ -122,13 +122,13 @@ describe('what no other route could do better', () => {
       'too long a context by its code',
       failing('rejected', { code: 'context_length_exceeded', detail: 'too long' }),
       'context_length_exceeded',
-      'too long',
+      'The request is too long for the model.',
     ],
     [
       'too long a context by its words',
       failing('rejected', { detail: "This model's maximum context length is 10" }),
       'context_length_exceeded',
-      "This model's maximum context length is 10",
+      'The request is too long for the model: 10 tokens at most.',
     ],
   ])('is a 400 at once: %s', async (_what, failure, type, message) => {
     const { run, asked } = routing([a, b], { a: failure })
