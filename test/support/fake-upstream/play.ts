@@ -64,6 +64,7 @@ async function playPlain(call: Performance): Promise<void> {
 }
 
 function plainBody({ script, body, prompt }: Performance): string {
+  if (script.raw !== undefined) return script.raw.reply
   if (script.malformed) return '{"choices": [{"message":'
   if (script.errorIn200) return JSON.stringify(errorBody(script, script.status ?? 500))
   if (body.messages === undefined) return JSON.stringify(embeddingsBody(script, body))
@@ -74,6 +75,7 @@ async function playStream(call: Performance): Promise<void> {
   const { script, body, response } = call
   const pieces = piecesOf(script, body, call.prompt)
   response.writeHead(200, { 'content-type': 'text/event-stream' })
+  if (script.raw !== undefined) return void response.end(script.raw.stream)
   response.flushHeaders()
   const untilChunk = script.dieAfterChunks ?? script.hangAfterChunks ?? pieces.length
   for (const [index, piece] of pieces.slice(0, untilChunk).entries()) {

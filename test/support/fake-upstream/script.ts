@@ -50,6 +50,8 @@ export interface FakeScript {
   toolCalls?: { id?: string; name: string; arguments: string }[]
   /** What is said once the results of the tools are there, instead of calling them again. */
   afterTools?: string
+  /** The bytes of the reply as they are, streamed and not. */
+  raw?: { stream: string; reply: string }
   /** Replaces the counted usage. */
   usage?: Record<string, unknown>
   noUsage?: boolean
