@@ -3,7 +3,7 @@ import type { Log } from '../../infra/log.ts'
 import type { ObjectStore } from '../../infra/objects/store.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { isTransientDatabaseError } from '../../infra/postgres/sqlstate.ts'
-import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { isAborted } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import { objectKeyOf } from '../files/file.service.ts'
 import type { JobContext } from '../jobs/job-context.ts'
@@ -164,7 +164,7 @@ function requireUnspent(credit: Credit): void {
 /** Rethrows what is not the row's own failure. */
 function requireRowFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) throw signal.reason
-  if (error instanceof UpstreamFailure && error.kind === 'aborted') throw error
+  if (isAborted(error)) throw error
   return error
 }
 

@@ -4,6 +4,7 @@ import { embeddingsUsageOf, usageOf as reportedUsageOf } from '../../infra/upstr
 import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
+import { ChatMeter } from '../chat/chat-call.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { completionView } from '../chat/reply.rules.ts'
 import { usageView } from '../chat/usage.rules.ts'
@@ -40,8 +41,6 @@ const LONGEST_RETRY_MS = 5_000
 const DEFAULT_PAUSE_SECONDS = 5
 /** Also where the model says that it may be asked at once: it would be asked without end. */
 const SHORTEST_PAUSE_SECONDS = 1
-/** More than all choices of any model together. */
-const MOST_OUTPUT_TOKENS = 4_000_000
 
 /**
  * Runs one row to its end: transient failures are tried again, an upstream that is away is waited for a while, and
@@ -165,20 +164,15 @@ async function usageOf(
   { body, model }: ParsedRow,
   reply: Record<string, unknown>,
 ): Promise<{ usage: TokenUsage; source: UsageSource }> {
-  const parse = batch.endpoint === 'embeddings' ? embeddingsUsageOf : reportedUsageOf
-  const reported = parse(reply['usage'])
-  if (reported !== undefined) return { usage: reported, source: 'upstream' }
+  const usage = reply['usage']
   if (batch.endpoint === 'embeddings') {
+    const reported = embeddingsUsageOf(usage)
+    if (reported !== undefined) return { usage: reported, source: 'upstream' }
     return { usage: { input: estimatedEmbeddingTokens(body['input']), output: 0 }, source: 'counted' }
   }
-  const request = body as ChatCompletionRequest
-  const encoding = model.tokenizer ?? 'o200k_base'
-  const most = model.max_input_tokens
-  const chat = { most, messages: request.messages, tools: request.tools ?? [], encoding }
-  const input = await threadWork.countChat({ tenant: batch.user_id }, chat)
-  const texts = { most: MOST_OUTPUT_TOKENS, texts: [textOfReply(reply)], encoding }
-  const output = await threadWork.countTexts({ tenant: batch.user_id }, texts)
-  return { usage: { input: input.tokens, output: output.tokens }, source: 'counted' }
+  const meter = new ChatMeter(body as ChatCompletionRequest, model)
+  meter.saw({ text: textOfReply(reply), usage: reportedUsageOf(usage) })
+  return meter.result(threadWork, { tenant: batch.user_id })
 }
 
 const metadataOf = ({ metadata }: Record<string, unknown>): PublicRequestMetadata | null =>

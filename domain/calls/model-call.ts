@@ -1,12 +1,12 @@
 import type { Log } from '../../infra/log.ts'
-import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { isAborted, UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import type { KeptContent } from '../capture/capture.rules.ts'
 import type { Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { IpopMetadata } from '../chat/chat.schema.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
-import { DomainError, InsufficientCredit } from '../errors.ts'
+import { DomainError } from '../errors.ts'
 import type { Balances, Reservation } from '../ledger/balances.ts'
 import { usdNumber, type Nanos } from '../ledger/money.rules.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
@@ -80,55 +80,6 @@ const PROCESS_LOST = 'process_lost'
 export const NOTHING_USED: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
 
 /**
- * Admits a call against the account's credit. Where that does not cover it, the caller's own keys still may: the
- * call then has their routes alone. Errors: 402.
- */
-export async function admitCall(deps: CallDeps, start: CallStart): Promise<ModelCall> {
-  const own = start.routes.filter(route => route.credentialId !== undefined)
-  if (own.length > 0 && own.length === start.routes.length) return new ModelCall(deps, start, NO_RESERVATION)
-  try {
-    return await reserved(deps, start)
-  } catch (error) {
-    if (own.length === 0 || !isPaymentRequired(error)) throw error
-    return new ModelCall(deps, { ...start, routes: own }, NO_RESERVATION)
-  }
-}
-
-/** By its first bound, else by the closer one. Errors: 402. */
-async function reserved(deps: CallDeps, start: CallStart): Promise<ModelCall> {
-  const { userId } = start.caller.owner
-  try {
-    return new ModelCall(deps, start, await deps.balances.reserve(userId, start.worstCaseNanos))
-  } catch (error) {
-    const worstCaseNanos = countedAfter(error, start)
-    if (worstCaseNanos === undefined) throw error
-    return new ModelCall(deps, { ...start, worstCaseNanos }, await deps.balances.reserve(userId, worstCaseNanos))
-  }
-}
-
-/** A reply from the cache, which costs nothing. */
-export const callFromCache = (deps: CallDeps, start: CallStart): ModelCall => {
-  const call = new ModelCall(deps, { ...start, routes: [] }, NO_RESERVATION)
-  call.isFromCache = true
-  return call
-}
-
-/** The closer bound, where the refusal of the first one leaves a chance that the account can pay it. */
-export function countedAfter(
-  refusal: unknown,
-  { worstCaseNanos, counted }: Pick<CallStart, 'worstCaseNanos' | 'counted'>,
-): Nanos | undefined {
-  if (counted === undefined || !(refusal instanceof InsufficientCredit)) return undefined
-  if (refusal.freeNanos < counted.leastNanos) return undefined
-  const nanos = counted.count()
-  return nanos === undefined || nanos >= worstCaseNanos || nanos > refusal.freeNanos ? undefined : nanos
-}
-
-const isPaymentRequired = (error: unknown): boolean => error instanceof DomainError && error.status === 402
-
-const NO_RESERVATION: Reservation = { settle: () => undefined }
-
-/**
  * One model call from admission to its record, on any surface. Ending it records and bills it; a second end changes
  * nothing.
  */
@@ -190,7 +141,7 @@ export class ModelCall {
   async fail(error: unknown, produced: () => CallResult | Promise<CallResult> = () => NOTHING_USED): Promise<void> {
     if (this.ended) return
     this.ended = true
-    const aborted = error instanceof UpstreamFailure && error.kind === 'aborted'
+    const aborted = isAborted(error)
     if (!(error instanceof UpstreamFailure) && !(error instanceof DomainError))
       this.deps.log.error({ requestId: this.start.requestId, err: error }, 'a call failed for a reason of ours')
     try {

@@ -1,7 +1,7 @@
 import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
 import { usageOf } from '../../infra/upstreams/normal/usage.ts'
-import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { isAborted } from '../../infra/upstreams/upstream.ts'
 import type { TokenUsage } from '../calls/call.rules.ts'
 import { NOTHING_USED, type CallResult, type ModelCall } from '../calls/model-call.ts'
 import { keptContent, type KeepingDeps } from '../capture/content.service.ts'
@@ -13,8 +13,6 @@ import type { ReplyHead } from './reply.rules.ts'
 import { usageView } from './usage.rules.ts'
 
 type Fields = Record<string, unknown>
-
-const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
 
 /** More than all choices of any model together. */
 const MOST_OUTPUT_TOKENS = 4_000_000

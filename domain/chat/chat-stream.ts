@@ -1,5 +1,5 @@
 import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
-import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { isAborted, UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import type { ChatCall } from './chat-call.ts'
 import type { IpopMetadata, Usage } from './chat.schema.ts'
@@ -61,8 +61,6 @@ export async function* chatEvents(
     if (!isAborted(error)) yield [errorEvent(error)]
   }
 }
-
-export const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
 
 const brokenOff = (cause: unknown): DomainError =>
   new DomainError(503, 'service_unavailable', 'The reply broke off: what came so far is not complete. Try again.', {

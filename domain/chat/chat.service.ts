@@ -1,6 +1,7 @@
 import type { Database } from '../../infra/postgres/database.ts'
 import { abortWhere } from '../../infra/abort.ts'
-import { admitCall, callFromCache, type CallDeps, type CallFacts, type CallStart } from '../calls/model-call.ts'
+import { admitCall, callFromCache } from '../calls/admission.ts'
+import type { CallDeps, CallFacts, CallStart } from '../calls/model-call.ts'
 import type { CallSurface } from '../calls/call.rules.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'

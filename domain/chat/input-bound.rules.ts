@@ -46,40 +46,47 @@ interface Media {
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/**
- * The most input tokens that a chat can cost: a token is at least one byte of text, and of all that leaves only the
- * data of pictures, where they are parts of messages, is no text. No model takes more than its window.
- * `textBytes` are those of the body that leaves.
- */
-export function mostInputTokens(body: Fields, textBytes: number, model: CatalogEntry): number {
-  const { images, imageBytes, isUnbounded } = mediaOf(body['messages'] as Messages)
-  if (isUnbounded) return model.max_input_tokens
-  return Math.min(model.max_input_tokens, textBytes - imageBytes + besidesText(body, images))
+/** Of a body of so many bytes. No model takes more than its window. */
+export interface InputBounds {
+  /**
+   * A token is at least one byte of text, and of all that leaves only the data of pictures, where they are parts of
+   * messages, is no text.
+   */
+  most: number
+  /** Fewer are seldom counted: whether it makes sense to count at all. */
+  least: number
+  /** A quick guess that is rather too high for text: no tokenizer runs. */
+  about: number
 }
 
-/** The same with the text's tokens as they were counted. */
-export function mostCountedTokens(body: Fields, textTokens: number, model: CatalogEntry): number {
-  const { images, isUnbounded } = mediaOf(body['messages'] as Messages)
+/** How many input tokens a chat can cost. `bodyBytes` are those of the body that leaves. */
+export function inputBoundsOf(body: Fields, bodyBytes: number, model: CatalogEntry): InputBounds {
+  const media = mediaOf(body['messages'] as Messages)
+  const textBytes = bodyBytes - media.imageBytes
+  return {
+    most: withMedia(textBytes, media, body, model),
+    least: Math.min(model.max_input_tokens, Math.ceil(textBytes / MOST_BYTES_PER_TOKEN)),
+    about: usualTokens(textBytes, media),
+  }
+}
+
+/** The most of a chat whose text has so many tokens as were counted. */
+export const mostCountedTokens = (body: Fields, textTokens: number, model: CatalogEntry): number =>
+  withMedia(textTokens, mediaOf(body['messages'] as Messages), body, model)
+
+/** About what a request has besides its options. */
+export function estimatedInputTokens(request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown }): number {
+  const bytes = Buffer.byteLength(JSON.stringify([request.messages, request.tools ?? []]))
+  const media = mediaOf(request.messages)
+  return usualTokens(bytes - media.imageBytes, media)
+}
+
+const usualTokens = (textBytes: number, { images }: Media): number =>
+  Math.ceil(textBytes / USUAL_BYTES_PER_TOKEN) + images * USUAL_TOKENS_OF_IMAGE
+
+function withMedia(textTokens: number, { images, isUnbounded }: Media, body: Fields, model: CatalogEntry): number {
   if (isUnbounded) return model.max_input_tokens
   return Math.min(model.max_input_tokens, textTokens + besidesText(body, images))
-}
-
-/** Fewer are seldom counted: whether it makes sense to count at all. */
-export function leastInputTokens(body: Fields, textBytes: number, model: CatalogEntry): number {
-  const { imageBytes } = mediaOf(body['messages'] as Messages)
-  return Math.min(model.max_input_tokens, Math.ceil((textBytes - imageBytes) / MOST_BYTES_PER_TOKEN))
-}
-
-/** A quick guess that is rather too high for text: no tokenizer runs. */
-export function aboutInputTokens(body: Fields, textBytes: number): number {
-  const { images, imageBytes } = mediaOf(body['messages'] as Messages)
-  return Math.ceil((textBytes - imageBytes) / USUAL_BYTES_PER_TOKEN) + images * USUAL_TOKENS_OF_IMAGE
-}
-
-/** The same of what a request holds besides its options. */
-export function estimatedInputTokens(request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown }): number {
-  const text = JSON.stringify([request.messages, request.tools ?? []])
-  return aboutInputTokens(request, Buffer.byteLength(text))
 }
 
 function besidesText(body: Fields, images: number): number {

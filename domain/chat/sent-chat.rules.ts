@@ -1,6 +1,6 @@
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
-import { aboutInputTokens, leastInputTokens, mostInputTokens } from './input-bound.rules.ts'
+import { inputBoundsOf } from './input-bound.rules.ts'
 import { choicesOf, outputLimitOf, UNSTATED_OUTPUT_TOKENS } from './output-limit.rules.ts'
 import { passedFields, requireTextOutput, thinkingBudgetOf } from './passed-fields.rules.ts'
 import { boundedRequest } from './request-options.rules.ts'
@@ -40,15 +40,15 @@ export function sentChat(
   requireTextOutput(asked)
   const request = boundedRequest(asked, model)
   const passed = passedFields(request)
-  const textBytes = Buffer.byteLength(JSON.stringify(passed)) + BYTES_BESIDES
-  const limit = outputLimitOf(request, model, { unstated, inputTokens: aboutInputTokens(passed, textBytes) })
+  const input = inputBoundsOf(passed, Buffer.byteLength(JSON.stringify(passed)) + BYTES_BESIDES, model)
+  const limit = outputLimitOf(request, model, { unstated, inputTokens: input.about })
   // Where a budget of thinking is taken besides the limit, it is the larger of the two that is paid for.
   const output = Math.max(limit, thinkingBudgetOf(request)?.tokens ?? 0) * choicesOf(request)
   return {
     request,
     body: withLimit(passed, limit, request.stream === true),
-    most: { input: mostInputTokens(passed, textBytes, model), output },
-    least: { input: leastInputTokens(passed, textBytes, model), output },
+    most: { input: input.most, output },
+    least: { input: input.least, output },
   }
 }
 

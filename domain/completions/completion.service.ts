@@ -1,6 +1,7 @@
 import { completeChat, streamChat, type ChatDeps, type ChatRequest } from '../chat/chat.service.ts'
 import { wantsUsageChunk } from '../chat/chat.rules.ts'
-import { DONE, errorEvent, isAborted, type ChatPart } from '../chat/chat-stream.ts'
+import { isAborted } from '../../infra/upstreams/upstream.ts'
+import { DONE, errorEvent, type ChatPart } from '../chat/chat-stream.ts'
 import type { ReplyHead } from '../chat/reply.rules.ts'
 import { DomainError } from '../errors.ts'
 import { newRequestId } from '../ids.ts'

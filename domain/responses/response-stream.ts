@@ -1,5 +1,5 @@
 import { inTransaction } from '../../infra/postgres/database.ts'
-import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import { isAborted } from '../../infra/upstreams/upstream.ts'
 import { streamChat } from '../chat/chat.service.ts'
 import type { ChatPart } from '../chat/chat-stream.ts'
 import { toTheEnd } from '../chat/delivery.ts'
@@ -85,8 +85,6 @@ async function* responseEvents(
     }
   }
 }
-
-const isAborted = (error: unknown): boolean => error instanceof UpstreamFailure && error.kind === 'aborted'
 
 const endedState = (
   state: ResponseState,

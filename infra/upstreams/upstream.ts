@@ -98,6 +98,10 @@ export class UpstreamFailure extends Error {
   }
 }
 
+/** Whether the call was ended by its signal: its client left, or its key ended. */
+export const isAborted = (error: unknown): error is UpstreamFailure =>
+  error instanceof UpstreamFailure && error.kind === 'aborted'
+
 /** Something at an upstream that is only read. */
 export interface UpstreamGet {
   path: string
