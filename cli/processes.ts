@@ -34,7 +34,8 @@ export async function runWorkerOf(names: readonly string[], env: NodeJS.ProcessE
   const { ROLES } = await import('../workers/queues.ts')
   const roles = names.map(name => {
     const role = ROLES.find(known => known === name)
-    if (role === undefined) throw new ConfigError(`There is no worker "${name}": it is ${ROLES.join(', ')}.`)
+    if (role === undefined)
+      throw new ConfigError(`There is no worker "${name}": it is ${ROLES.slice(0, -1).join(', ')} or ${ROLES.at(-1)}.`)
     return role
   })
   const { config, log } = processOf(`worker-${roles.join('-')}`, env)

@@ -74,7 +74,7 @@ describe('a recorded history', () => {
     [
       'batch-completed',
       'no last step',
-      'await control.finalizeBatch.executeWithOptions',
+      'await files.finalizeBatch.executeWithOptions',
       'await (async () => ({ ending: workEnded, ...state }))',
     ],
     ['batch-cancelled', 'other chunks at once', 'CHUNKS_AT_ONCE = 4', 'CHUNKS_AT_ONCE = 1'],
@@ -87,8 +87,8 @@ describe('a recorded history', () => {
     [
       'batch-failed',
       'another first step',
-      'control.validateBatch.executeWithOptions',
-      'control.checkBatch.executeWithOptions',
+      'files.validateBatch.executeWithOptions',
+      'files.checkBatch.executeWithOptions',
     ],
     ['turn-completed', 'another step', 'model.runTurn.executeWithOptions', 'model.runOther.executeWithOptions'],
     ['turn-canceled', 'an end of another kind', 'current().consideredCancelled', 'current().neverCancelled'],

@@ -7,14 +7,20 @@ import { fakeCalls, fakePrompt, type FakeScript } from '../support/fake-upstream
 import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
 import { allTurnEvents, startTurn, textOf } from '../support/turns.ts'
-import { asciiJson, QUIRKS, streamText, type Quirk } from '../support/upstream-corpus.ts'
+import {
+  asciiJson,
+  BROKEN_QUIRKS,
+  EMPTY_TURNS,
+  modelOfQuirk,
+  SOUND_QUIRKS,
+  streamText,
+  type Quirk,
+} from '../support/upstream-corpus.ts'
 
 const db = testDatabase()
 const { upstreamUrl } = testStack()
 
 const scriptOf = (quirk: Quirk): FakeScript => ({ raw: { stream: streamText(quirk), reply: asciiJson(quirk.reply) } })
-const sound = QUIRKS.filter(([, { expected }]) => expected.failure !== true)
-const failing = QUIRKS.filter(([, { expected }]) => expected.failure === true)
 
 /** The data of a stream's events, but its end. */
 const dataOf = (text: string): any[] =>
@@ -43,7 +49,7 @@ function expectResponse(response: any, { expected }: Quirk): void {
   expect(response.status).toBe(expected.finish === 'length' ? 'incomplete' : 'completed')
 }
 
-describe.each(sound)('%s', (_name, quirk) => {
+describe.each(SOUND_QUIRKS)('%s', (_name, quirk) => {
   const { expected } = quirk
 
   test('is told alike by chat, Responses and turns', async () => {
@@ -82,30 +88,32 @@ describe.each(sound)('%s', (_name, quirk) => {
 
 test('a batch tells all of them as a chat does', async () => {
   const tenant = await newTenant(db)
-  const rows = sound.map(([name, quirk]) => chatRow(name, fakePrompt(scriptOf(quirk))))
+  const rows = SOUND_QUIRKS.map(([name, quirk]) => chatRow(name, fakePrompt(scriptOf(quirk))))
   const batch = await untilEnded(tenant.api, await startBatch(tenant.api, rows))
   const lines = await linesOfFile(tenant.api, batch.output_file_id)
   const texts = new Map(
     lines.map(({ custom_id: name, response }) => [name, response.body.choices[0].message.content ?? '']),
   )
-  expect(texts).toEqual(new Map(sound.map(([name, { expected }]) => [name, expected.content])))
+  expect(texts).toEqual(new Map(SOUND_QUIRKS.map(([name, { expected }]) => [name, expected.content])))
 })
 
-test.each(failing)('%s is a 503 that costs nothing', async (_name, quirk) => {
+test.each(BROKEN_QUIRKS)('%s is a 503 that costs nothing', async (name, quirk) => {
   const tenant = await newTenant(db)
-  const script = scriptOf(quirk)
+  const script = { ...scriptOf(quirk), id: tenant.keyId }
+  const model = modelOfQuirk(name)
   for (const stream of [false, true]) {
-    expect((await tenant.api.post(CHAT, chatOf(script, { stream }))).status).toBe(503)
-    const asked = { model: 'test/plain', input: fakePrompt(script), stream }
+    expect((await tenant.api.post(CHAT, chatOf(script, { model, stream }))).status).toBe(503)
+    const asked = { model, input: fakePrompt(script), stream }
     expect((await tenant.api.post('/responses', asked)).status).toBe(503)
   }
+  expect(await fakeCalls(upstreamUrl, tenant.keyId)).toHaveLength(4)
   expect((await booksOf(db, tenant)).charges).toEqual([])
 })
 
 test('a turn of which nothing comes is tried four times, and fails', async () => {
   const tenant = await newTenant(db)
   const raw = { stream: 'data: [DONE]\n\n', reply: '{}' }
-  const id = await startTurn(tenant.api, { id: tenant.keyId, raw })
+  const id = await startTurn(tenant.api, { id: tenant.keyId, raw }, { model: EMPTY_TURNS })
   const events = await allTurnEvents(tenant.secret, id)
   expect(events.at(-1)?.type).toBe('turn.failed')
   expect(await fakeCalls(upstreamUrl, tenant.keyId)).toHaveLength(4)

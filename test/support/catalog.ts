@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import type { CatalogFile } from '../../domain/catalog/catalog.schema.ts'
+import { BROKEN_QUIRKS, EMPTY_TURNS, modelOfQuirk } from './upstream-corpus.ts'
 
 type Entry = CatalogFile['models'][number]
 
@@ -56,6 +57,8 @@ export const TEST_MODELS: Entry[] = [
     price: { input: 0, cached_input: 0, output: 0, video_second: 0.1, video_second_most: 0.1 },
   }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
+  // Each of them breaks its route.
+  ...[EMPTY_TURNS, ...BROKEN_QUIRKS.map(([name]) => modelOfQuirk(name))].map(id => entry(id)),
   ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing', 'away'].map(name => entry(`test/${name}`)),
 ]
 

@@ -30,6 +30,14 @@ export const QUIRKS: [string, Quirk][] = readdirSync(FOLDER).map(file => [
   JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')) as Quirk,
 ])
 
+export const SOUND_QUIRKS = QUIRKS.filter(([, { expected }]) => expected.failure !== true)
+export const BROKEN_QUIRKS = QUIRKS.filter(([, { expected }]) => expected.failure === true)
+
+/** A model for each broken one: its route's breaker is shared by all who ask it. */
+export const modelOfQuirk = (name: string): string => `test/quirk-${name}`
+/** For turns of which nothing comes. */
+export const EMPTY_TURNS = modelOfQuirk('empty-turn')
+
 /** JSON in ASCII, as many servers write it: so halves of letters survive. */
 export const asciiJson = (value: unknown): string =>
   JSON.stringify(value).replace(/[^\x20-\x7e]/g, letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
