@@ -11,6 +11,14 @@ export const untilItSucceeds: RetryPolicy = {
   nonRetryableErrorTypes: SUPERSEDED,
 }
 
+/** For effects that may have happened though no answer came: far apart, so that the few that are allowed outlive an outage. */
+export const sparingly: RetryPolicy = {
+  initialInterval: '2 seconds',
+  backoffCoefficient: 4,
+  maximumInterval: '5 minutes',
+  nonRetryableErrorTypes: SUPERSEDED,
+}
+
 /** For steps that carry on where the last attempt stopped: a killed worker's work is taken over at once. */
 export const carryOn: RetryPolicy = {
   initialInterval: '500 milliseconds',

@@ -8,14 +8,14 @@ import {
 import type { VideoActivities } from '../activities/videos.ts'
 import { videoDetails, type VideoEnding, type VideoInput } from '../domain/videos/video.rules.ts'
 import { tell } from './tell.ts'
-import { carryOn, untilItSucceeds } from './retry-policies.ts'
+import { carryOn, sparingly, untilItSucceeds } from './retry-policies.ts'
 
 const submit = proxyActivities<VideoActivities>({
   taskQueue: 'media',
   startToCloseTimeout: '15 minutes',
   scheduleToCloseTimeout: '1 hour',
   heartbeatTimeout: '20 seconds',
-  retry: carryOn,
+  retry: sparingly,
 })
 
 /** An attempt is one look; how far apart they are, each of them says. */

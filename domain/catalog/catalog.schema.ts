@@ -254,6 +254,8 @@ export const CatalogFile = Type.Object(
             region: Type.Optional(Type.String()),
             /** Calls beyond so many wait, by priority. */
             max_concurrency: Type.Optional(Type.Integer({ minimum: 1 })),
+            /** Whether it makes a video once for an `Idempotency-Key`. */
+            idempotency_keys: Type.Optional(Type.Boolean()),
             /** Whether it takes `prompt_cache_key`. */
             prompt_caching: Type.Optional(Type.Boolean()),
           },

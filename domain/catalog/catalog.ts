@@ -103,6 +103,7 @@ function ownUpstream(
     region: upstream.region,
     maxConcurrency: upstream.max_concurrency,
     promptCaching: upstream.prompt_caching,
+    idempotencyKeys: upstream.idempotency_keys,
   }
 }
 

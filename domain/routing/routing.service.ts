@@ -56,6 +56,8 @@ export interface RoutedCall {
   /** The request for the upstream, but for its `model`. */
   body: Record<string, unknown>
   signal: AbortSignal
+  /** Sent to upstreams that take one. */
+  idempotencyKey?: string
 }
 
 /** What came back, and from where. */
@@ -116,7 +118,8 @@ async function firstThatAnswers<Reply extends object>(
         giveBack()
         release()
       }
-      const upstreamCall = { path: call.path, body: bodyFor(route, call), signal }
+      const { path, idempotencyKey } = call
+      const upstreamCall = { path, body: bodyFor(route, call), signal, idempotencyKey }
       const reply = await deps.breakers.run(route, () => send(route, upstreamCall))
       return answered(reply, leave)
     } catch (error) {

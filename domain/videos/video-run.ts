@@ -13,7 +13,7 @@ import { JobSuperseded } from '../jobs/superseded.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
-import { callForJson, type RoutingDeps } from '../routing/routing.service.ts'
+import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import { endVideo } from './video-end.ts'
 import {
   isEnded,
@@ -26,6 +26,7 @@ import {
 } from './video.rules.ts'
 import {
   countMissedPoll,
+  countSubmit,
   selectVideoById,
   setContent,
   setProvider,
@@ -39,6 +40,8 @@ export interface VideoRunDeps extends RoutingDeps {
   metrics: Metrics
 }
 
+/** Times that a provider which may make a video each time is asked without its answer arriving. */
+const MOST_SUBMITS = 4
 /** Polls in a row at which a provider may not know its own job: it may be slow to tell all of its servers. */
 const MOST_MISSED_POLLS = 3
 const CONTENT_TYPES = /^video\/[\w.+-]{1,60}$/
@@ -46,30 +49,45 @@ const TOUCH_EVERY_MS = 10_000
 
 /**
  * Asks the provider for the video, and stores its handle before anything else is done. Where it was stored, nothing.
- * A crash between the two may leave a job at the provider that nobody reads: providers take no idempotency key.
+ * A crash, or an answer that was lost, between the two may leave a job at the provider that nobody reads. A provider
+ * that takes idempotency keys is asked with the video's id, and makes it once. Others may be asked so only a few times:
+ * each is counted before, and taken back where the provider was at its limit.
  */
 export async function submitVideo(deps: VideoRunDeps, job: JobContext, videoId: string): Promise<VideoStep> {
   const video = await openVideo(deps, job, videoId)
   if (video === undefined) return 'ended'
   if (video.provider !== null) return 'go_on'
+  const call = await submission(deps, job, video)
+  const isOnce = call.routes.every(route => route.upstream.idempotencyKeys === true)
+  if (!isOnce && video.submits >= MOST_SUBMITS) {
+    return endedBy(deps, job, video, 'The provider was asked several times and gave no answer: it is not asked again.')
+  }
   try {
-    const provider = await submitted(deps, job, video)
+    await inRun(deps.db, job.run, tx => countSubmit(tx, videoId, 1))
+    const provider = await submitted(deps, call)
     await inRun(deps.db, job.run, tx => setProvider(tx, videoId, provider))
     return 'go_on'
   } catch (error) {
-    if (!(error instanceof DomainError) || error.retryable) throw error
+    if (!(error instanceof DomainError)) throw error
+    // At its limit it has made nothing; whatever else it answers, it may have.
+    if (error.code === 'rate_limit_exceeded') await inRun(deps.db, job.run, tx => countSubmit(tx, videoId, -1))
+    if (error.retryable) throw error
     return endedBy(deps, job, video, error.message)
   }
 }
 
-async function submitted(deps: VideoRunDeps, { signal }: JobContext, video: VideoRow): Promise<ProviderJob> {
+async function submission(deps: VideoRunDeps, { signal }: JobContext, video: VideoRow): Promise<RoutedCall> {
   const owner = { userId: video.user_id, projectId: video.project_id }
   const model = requireKnownModel(deps.catalog, video.model)
   const policy = callPolicyOf(video.metadata ?? undefined, video.key_rules)
   const routes = await planRoutes(deps, { owner, model, policy })
   const requestId = uuidOf(video.id)
-  const body = video.request ?? {}
-  const call = { requestId, owner, model, policy, routes, path: '/videos' as const, body, signal }
+  // Not the run's: a job that is run again, of a restored database, is the same video.
+  const idempotencyKey = video.id
+  return { requestId, owner, model, policy, routes, path: '/videos', body: video.request ?? {}, signal, idempotencyKey }
+}
+
+async function submitted(deps: VideoRunDeps, call: RoutedCall): Promise<ProviderJob> {
   const { json, route } = await callForJson(deps, call)
   const handle = jobHandle(json)
   if (handle === undefined) throw failure('The provider took the job and gave no handle of it.')

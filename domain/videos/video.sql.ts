@@ -35,6 +35,7 @@ export interface VideoRow {
   held_nanos: Nanos
   status: VideoStatus
   provider: ProviderJob | null
+  submits: number
   polls_missed: number
   error: string | null
   content: StoredContent | null
@@ -87,6 +88,11 @@ export async function setProvider(tx: RunTransaction, videoId: string, provider:
     videoId,
     JSON.stringify(provider),
   ])
+}
+
+/** Counts that the provider is asked to make it, before it is; or takes that back, where it refused to. */
+export async function countSubmit(tx: RunTransaction, videoId: string, by: 1 | -1): Promise<void> {
+  await tx.query('UPDATE videos SET submits = submits + $2::integer WHERE id = $1::text', [videoId, by])
 }
 
 /** Counts a poll that found no job, or forgets those before. Gives how many there were in a row. */

@@ -20,11 +20,17 @@ const wireOf = ({ wire = 'openai' }: UpstreamSettings): Wire => WIRES[wire]
 export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbound): UpstreamClient & UpstreamProbe {
   const dispatchers = createDispatchers(timeouts, outbound)
 
-  const ask = (upstream: UpstreamSettings, path: string, signal: AbortSignal, body?: object): Promise<IncomingReply> =>
-    sendRequest(dispatchers.of(upstream), requestOf(upstream, path, body), signal)
+  const ask = (
+    upstream: UpstreamSettings,
+    path: string,
+    signal: AbortSignal,
+    body?: object,
+    idempotencyKey?: string,
+  ): Promise<IncomingReply> =>
+    sendRequest(dispatchers.of(upstream), requestOf(upstream, path, body, idempotencyKey), signal)
   const send = (upstream: UpstreamSettings, call: UpstreamCall): Promise<IncomingReply> => {
     const { path, body } = wireOf(upstream).requestOf(call)
-    return ask(upstream, path, call.signal, body)
+    return ask(upstream, path, call.signal, body, upstream.idempotencyKeys === true ? call.idempotencyKey : undefined)
   }
   const json = async (upstream: UpstreamSettings, call: UpstreamCall) => {
     const { headers, body } = await successful(upstream, await send(upstream, call))
@@ -74,11 +80,25 @@ const orFailure = <Result>(signal: AbortSignal, work: Promise<Result>): Promise<
     throw failureOfThrown(error, signal)
   })
 
-function requestOf(upstream: UpstreamSettings, path: string, body: object | undefined): Dispatcher.DispatchOptions {
+function requestOf(
+  upstream: UpstreamSettings,
+  path: string,
+  body: object | undefined,
+  idempotencyKey?: string,
+): Dispatcher.DispatchOptions {
   const { origin, basePath, keyHeaders, postHeaders } = targetOf(upstream)
   if (body === undefined) return { origin, path: basePath + path, method: 'GET', headers: keyHeaders }
-  return { origin, path: basePath + path, method: 'POST', headers: postHeaders, body: JSON.stringify(body) }
+  return {
+    origin,
+    path: basePath + path,
+    method: 'POST',
+    headers: withKey(postHeaders, idempotencyKey),
+    body: JSON.stringify(body),
+  }
 }
+
+const withKey = (headers: Record<string, string>, key: string | undefined): Record<string, string> =>
+  key === undefined ? headers : { ...headers, 'idempotency-key': key }
 
 /** The reply, where it is one of success: 202 is a job's, which was taken and is not done. Errors: UpstreamFailure. */
 function successful(upstream: UpstreamSettings, reply: IncomingReply): IncomingReply | Promise<never> {

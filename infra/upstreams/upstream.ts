@@ -16,6 +16,8 @@ export interface UpstreamSettings {
   maxConcurrency?: number | undefined
   /** Whether it takes `max_completion_tokens` alone. */
   refusesMaxTokens?: boolean | undefined
+  /** Whether it makes a job once for an `Idempotency-Key`. */
+  idempotencyKeys?: boolean | undefined
   /** Whether it takes hints for caching prompts. */
   promptCaching?: boolean | undefined
   /** The address came from a user: it is asked through infra/outbound alone. */
@@ -28,6 +30,8 @@ export interface UpstreamCall {
   path: UpstreamPath
   body: Record<string, unknown>
   signal: AbortSignal
+  /** Sent where the upstream takes one. */
+  idempotencyKey?: string | undefined
 }
 
 /** A reply's headers by their names in lower case. */
