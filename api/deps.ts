@@ -4,6 +4,7 @@ import type { LogReaders } from '../domain/event-log/event-log.reader.ts'
 import type { RequestLimiter } from '../domain/limits/request-limiter.ts'
 import type { StreamLimiter } from '../domain/limits/stream-limiter.ts'
 import type { ProcessLife } from '../domain/processes/process-life.ts'
+import type { RequireStorage } from '../domain/storage/storage.service.ts'
 import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { KeyWatch } from '../domain/tenancy/key-watch.ts'
 import type { ThreadWork } from '../domain/threads/thread-work.ts'
@@ -34,6 +35,7 @@ export interface ApiDeps extends ChatDeps {
   sharedTransaction: SharedTransaction
   upstreams: ChatDeps['upstreams'] & UpstreamProbe
   objects: ObjectStore
+  requireStorage: RequireStorage
   keyCache: KeyCache
   life: Pick<ProcessLife, 'id'>
   keyWatch: KeyWatch

@@ -19,6 +19,7 @@ import { createRequestLimiter } from '../domain/limits/request-limiter.ts'
 import { createStreamLimiter } from '../domain/limits/stream-limiter.ts'
 import { beginProcessLife } from '../domain/processes/process-life.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
+import { createRequireStorage } from '../domain/storage/storage.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
 import { openThreadWork } from '../domain/threads/thread-work.ts'
 import { createKeyWatch } from '../domain/tenancy/key-watch.ts'
@@ -28,6 +29,7 @@ import { createKeyedHash } from '../infra/crypto/keyed-hash.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics, shareMetrics, type Metrics } from '../infra/metrics.ts'
+import { createDiskSpace } from '../infra/objects/disk-space.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
 import { createOutbound } from '../infra/outbound/outbound.ts'
 import { openDatabase, type Database } from '../infra/postgres/database.ts'
@@ -108,7 +110,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     config,
     db,
     sharedTransaction: createSharedTransaction(db),
-    objects: openObjectStore(config, requireSigningKey(config)),
+    ...openStorage(db, config),
     keyCache: createKeyCache(listener),
     keyWatch: createKeyWatch({ db, listener, log }),
     requestLimits: createRequestLimiter({ db, log }),
@@ -154,6 +156,12 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     },
   }
 }
+
+/** Where bytes are kept, and what refuses more of them. */
+const openStorage = (db: Database, config: Config) => ({
+  objects: openObjectStore(config, requireSigningKey(config)),
+  requireStorage: createRequireStorage({ db, disk: createDiskSpace(config), quotas: config.storage.quotas }),
+})
 
 /** What this process holds in the others' eyes: leased credit, and calls under way. */
 async function beginHolding(deps: { db: Database; listener: Listener; log: Log }, config: Config) {

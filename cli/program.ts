@@ -7,6 +7,7 @@ import { ledgerCommand } from './commands/ledger.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { projectsCommand } from './commands/projects.ts'
 import { secretsCommand } from './commands/secrets.ts'
+import { storageCommand } from './commands/storage.ts'
 import { usersCommand } from './commands/users.ts'
 import { examples } from './declare.ts'
 import { processCommands } from './process-commands.ts'
@@ -27,6 +28,7 @@ const operatorCommands = (): Command[] => [
   creditsCommand(),
   jobsCommand(),
   ledgerCommand(),
+  storageCommand(),
   secretsCommand(),
   migrateCommand(),
   doctorCommand(),

@@ -6,6 +6,7 @@ import { Value } from 'typebox/value'
 import type { SecretsKey } from './crypto/sealing.ts'
 
 const port = (options: { default?: number } = {}) => Type.Integer({ minimum: 0, maximum: 65535, ...options })
+const MIB = 1024 * 1024
 const WHOLE_NUMBER = /^-?\d{1,9}$/
 const Url = Type.String({ pattern: '^https?://' })
 const SECRETS_KEYS = '^ *[a-z0-9_-]{1,32}:[0-9a-fA-F]{64} *(, *[a-z0-9_-]{1,32}:[0-9a-fA-F]{64} *)*$'
@@ -58,6 +59,9 @@ const Environment = Type.Object({
   PROCESS_LOST_SECONDS: Type.Integer({ minimum: 3, maximum: 3600, default: 30 }),
   STREAM_LEASE_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
   STREAM_STALL_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
+  STORAGE_QUOTA_MB: Type.Integer({ minimum: 0, maximum: 100_000_000, default: 1024 }),
+  STORAGE_QUOTA_WITHOUT_CREDIT_MB: Type.Integer({ minimum: 0, maximum: 100_000_000, default: 64 }),
+  STORAGE_LEAST_FREE_MB: Type.Integer({ minimum: 0, maximum: 100_000_000, default: 512 }),
 })
 type Environment = Static<typeof Environment>
 
@@ -118,6 +122,12 @@ export interface Config {
   streamLeaseMs: number
   /** After how long a client that reads nothing of a stream is given up. */
   streamStallMs: number
+  storage: {
+    /** What an account keeps at most, in bytes, where it has no quota of its own. */
+    quotas: { withCredit: number; withoutCredit: number }
+    /** With less room on the disk of DATA_DIR nothing more is taken to be kept. */
+    leastFreeBytes: number
+  }
   catalogFile: string | undefined
   /** What may be asked at addresses that come from outside. */
   /** Ports: undefined for the usual ones. */
@@ -170,6 +180,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     processLostMs: e.PROCESS_LOST_SECONDS * 1000,
     streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,
     streamStallMs: e.STREAM_STALL_SECONDS * 1000,
+    storage: {
+      quotas: { withCredit: e.STORAGE_QUOTA_MB * MIB, withoutCredit: e.STORAGE_QUOTA_WITHOUT_CREDIT_MB * MIB },
+      leastFreeBytes: e.STORAGE_LEAST_FREE_MB * MIB,
+    },
     catalogFile: e.CATALOG_FILE,
     outbound: { allowPrivate: e.OUTBOUND_ALLOW_PRIVATE === 'true', ports: outboundPortsOf(e) },
     trustedProxies: trustedProxiesOf(e),

@@ -12,6 +12,7 @@ import { startReconciler } from '../domain/jobs/reconciler.ts'
 import { startRelay } from '../domain/jobs/relay.ts'
 import { startLostProcesses } from '../domain/calls/lost-processes.ts'
 import { sweepFiles } from '../domain/files/file.service.ts'
+import { sweepStorageParts } from '../domain/storage/storage.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { ObjectStore } from '../infra/objects/store.ts'
 import { connectTemporal } from '../infra/temporal/connection.ts'
@@ -68,6 +69,7 @@ export async function startControlLoops(deps: WorkerDeps, config: Config, { clie
         () => sweepResponses(deps.db),
         () => sweepVideos(deps),
         () => releaseForgottenHolds(deps),
+        () => sweepStorageParts(deps),
       ],
     }),
   ]

@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import type { UserRow } from '../../domain/tenancy/tenancy.sql.ts'
-import { group, operatorCommand } from '../declare.ts'
+import { group, operatorCommand, wholeNumber } from '../declare.ts'
 import { operate, type OutputOptions } from '../operator.ts'
 import { fields, moment, table } from '../text.ts'
 
-export const usersCommand = (): Command => group('users', 'Billing accounts.', [create(), list(), disable(), enable()])
+export const usersCommand = (): Command =>
+  group('users', 'Billing accounts.', [create(), list(), disable(), enable(), quota()])
 
 const service = () => import('../../domain/tenancy/tenancy.service.ts')
 
@@ -41,6 +42,41 @@ const enable = () =>
     .argument('<user>', 'id of the user')
     .action((user: string, options: OutputOptions) =>
       operate(options, async deps => shown(await (await service()).enableUser(deps, user))),
+    )
+
+const MIB = 1024 * 1024
+
+const quota = () =>
+  operatorCommand(
+    'quota',
+    'Tell what a user keeps and may keep, or set it.',
+    'ipop users quota user_0198…',
+    'ipop users quota user_0198… --mb 4096',
+    'ipop users quota user_0198… --default',
+  )
+    .argument('<user>', 'id of the user')
+    .option('--mb <n>', 'a quota of its own, in MiB', wholeNumber(0, 1_000_000_000))
+    .option('--default', "the deployment's quota again")
+    .action((user: string, options: OutputOptions & { mb?: number; default?: boolean }) =>
+      operate(options, async ({ db, config }) => {
+        const { setStorageQuota, storageOf } = await import('../../domain/storage/storage.service.ts')
+        if (options.default === true) await setStorageQuota({ db }, user, null)
+        else if (options.mb !== undefined) await setStorageQuota({ db }, user, BigInt(options.mb) * BigInt(MIB))
+        const { usedBytes, quotaBytes, isOwnQuota } = await storageOf({ db, quotas: config.storage.quotas }, user)
+        return {
+          text: fields([
+            ['User', user],
+            ['Keeps', `${usedBytes} bytes`],
+            ['May keep', `${quotaBytes} bytes${isOwnQuota ? '' : ' (the default)'}`],
+          ]),
+          json: {
+            user_id: user,
+            used_bytes: Number(usedBytes),
+            quota_bytes: Number(quotaBytes),
+            own_quota: isOwnQuota,
+          },
+        }
+      }),
     )
 
 const stateOf = (user: UserRow): string =>

@@ -7,6 +7,7 @@ import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { availableNanos, requireAccount } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import { listPage } from '../pages.rules.ts'
+import type { RequireStorage } from '../storage/storage.service.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
@@ -38,13 +39,14 @@ const INPUT_PURPOSE = 'batch'
  * the same batch again. Errors: 400, 402 without credit, 404 for the file, 409 for a key used with other input.
  */
 export async function createBatch(
-  deps: Deps,
+  deps: Deps & { requireStorage: RequireStorage },
   caller: Caller,
   request: CreateBatchRequest,
   idempotencyKey: string | undefined,
 ): Promise<BatchJob> {
   const windowSeconds = parseCompletionWindow(request.completion_window)
   requireMetadata(request.metadata)
+  await deps.requireStorage(caller.owner.userId)
   return inTransaction(deps.db, async tx => {
     const batchId = newId('batch')
     const claim = { owner: caller.owner, operation: 'batches.create', key: idempotencyKey, request }

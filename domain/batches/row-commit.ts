@@ -70,10 +70,19 @@ async function commitRows(tx: RunTransaction, rows: readonly FinishedRow[]) {
 function deltasOf(rows: readonly FinishedRow[]): BatchDelta[] {
   const deltas = new Map<string, BatchDelta>()
   for (const { result, call } of rows) {
-    const empty = { batchId: result.batchId, completed: 0, failed: 0, tokensIn: 0, tokensOut: 0, costNanos: 0n }
+    const empty = {
+      batchId: result.batchId,
+      completed: 0,
+      failed: 0,
+      storedBytes: 0,
+      tokensIn: 0,
+      tokensOut: 0,
+      costNanos: 0n,
+    }
     const delta = deltas.get(result.batchId) ?? empty
     if (result.error === null) delta.completed += 1
     else delta.failed += 1
+    delta.storedBytes += Buffer.byteLength(result.outputLine ?? '')
     delta.tokensIn += call?.usage.input ?? 0
     delta.tokensOut += call?.usage.output ?? 0
     delta.costNanos += call?.costNanos ?? 0n

@@ -147,6 +147,8 @@ export interface BatchDelta {
   batchId: string
   completed: number
   failed: number
+  /** Of the replies, as they are kept. */
+  storedBytes: number
   tokensIn: number
   tokensOut: number
   costNanos: bigint
@@ -158,9 +160,18 @@ export async function addToBatches(tx: RunTransaction, deltas: readonly BatchDel
     await tx.query(
       `WITH touched AS (UPDATE jobs SET touched_at = now() WHERE resource_id = $1::text AND state = 'open')
        UPDATE batches SET rows_completed = rows_completed + $2::integer, rows_failed = rows_failed + $3::integer,
-         tokens_in = tokens_in + $4::bigint, tokens_out = tokens_out + $5::bigint, cost_nanos = cost_nanos + $6::bigint
+         tokens_in = tokens_in + $4::bigint, tokens_out = tokens_out + $5::bigint, cost_nanos = cost_nanos + $6::bigint,
+         stored_bytes = stored_bytes + $7::bigint
        WHERE id = $1::text`,
-      [delta.batchId, delta.completed, delta.failed, delta.tokensIn, delta.tokensOut, delta.costNanos],
+      [
+        delta.batchId,
+        delta.completed,
+        delta.failed,
+        delta.tokensIn,
+        delta.tokensOut,
+        delta.costNanos,
+        delta.storedBytes,
+      ],
     )
   }
 }

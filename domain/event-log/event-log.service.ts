@@ -3,8 +3,9 @@ import { JobSuperseded } from '../jobs/superseded.ts'
 import type { Append, LogEvent, LogState, LogWriter, NewEvent } from './event-log.rules.ts'
 import { deleteLog, insertAppends, insertLog, selectEvents, selectLog, updateWriter } from './event-log.sql.ts'
 
-/** Makes a log, in the transaction of its resource. */
-export const openLog = (tx: Transaction, logId: string, first: NewEvent): Promise<void> => insertLog(tx, logId, first)
+/** Makes a log, in the transaction of its resource; the account keeps it. */
+export const openLog = (tx: Transaction, logId: string, userId: string, first: NewEvent): Promise<void> =>
+  insertLog(tx, logId, userId, first)
 
 /** Forgets a log and its events. */
 export const dropLog = (tx: Transaction, logId: string): Promise<void> => deleteLog(tx, logId)

@@ -5,11 +5,13 @@ import type { Append, LogEvent, LogState, LogWriter, NewEvent } from './event-lo
 export const LOG_APPENDS = 'ipop_log_appends'
 
 /** Makes a log with its first event. */
-export async function insertLog(tx: Transaction, logId: string, first: NewEvent): Promise<void> {
+export async function insertLog(tx: Transaction, logId: string, userId: string, first: NewEvent): Promise<void> {
   await tx.query(
-    `WITH log AS (INSERT INTO event_logs (id, last_seq) VALUES ($1::uuid, 1) RETURNING id)
-     INSERT INTO log_events (log_id, seq, type, data) SELECT id, 1, $2::text, $3::jsonb FROM log`,
-    [logId, first.type, JSON.stringify(first.data)],
+    `WITH log AS (
+       INSERT INTO event_logs (id, last_seq, user_id, stored_bytes) VALUES ($1::uuid, 1, $4::text, octet_length($3::text))
+       RETURNING id)
+     INSERT INTO log_events (log_id, seq, type, data) SELECT id, 1, $2::text, $3::text::jsonb FROM log`,
+    [logId, first.type, JSON.stringify(first.data), userId],
   )
 }
 
@@ -52,6 +54,7 @@ WITH given AS (
   ORDER BY l.id FOR UPDATE OF l
 ), moved AS (
   UPDATE event_logs l SET last_seq = l.last_seq + jsonb_array_length(g.events), writer_step = g.step,
+    stored_bytes = l.stored_bytes + octet_length(g.events::text),
     closed_at = CASE WHEN g.closes THEN now() END
   FROM given g, locked k WHERE l.id = g.log_id AND k.id = l.id AND l.writer_step < g.step
   RETURNING l.id, l.last_seq - jsonb_array_length(g.events) AS before, g.events
@@ -93,7 +96,9 @@ export async function deleteOldEvents(
      ), removed AS (
        DELETE FROM log_events e USING old WHERE e.log_id = old.id AND e.seq <= old.upto
      )
-     UPDATE event_logs l SET removed_seq = old.upto FROM old WHERE l.id = old.id`,
+     UPDATE event_logs l SET removed_seq = old.upto, stored_bytes = coalesce((
+         SELECT sum(octet_length(e.data::text)) FROM log_events e WHERE e.log_id = l.id AND e.seq > old.upto), 0)
+     FROM old WHERE l.id = old.id`,
     [retention.days, retention.kept, limit],
   )
   return rowCount

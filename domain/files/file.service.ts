@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { pipeline, Transform, type Readable } from 'node:stream'
+import { callbackify } from 'node:util'
 import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/store.ts'
 import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
 import { isId, newId } from '../ids.ts'
 import { openJobReading } from '../jobs/jobs.service.ts'
 import { listPage } from '../pages.rules.ts'
+import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { unixSeconds } from '../time-window.rules.ts'
 import type { FileList, FileObject, ListFilesQuery } from './file.schema.ts'
@@ -19,6 +21,7 @@ import {
   selectLeftovers,
   setDeleting,
   setReady,
+  setUploadedBytes,
   type FileRow,
 } from './file.sql.ts'
 
@@ -40,20 +43,25 @@ export interface WrittenFile {
 
 /**
  * Streams bytes into the store under a new file id. Publish it in a transaction to make it a file; what is never
- * published is swept after a day. Failing leaves nothing. Errors: 413; what the body fails with.
+ * published is swept after a day. Failing leaves nothing. What has come is counted as it comes, and `mayGoOn` asked.
+ * Errors: 413; what the body or `mayGoOn` fails with.
  */
 export async function writeFile(
   deps: Deps,
   owner: Owner,
   body: Readable,
-  options: { signal?: AbortSignal; limitBytes?: number } = {},
+  options: { signal?: AbortSignal; limitBytes?: number; mayGoOn?: () => Promise<void> } = {},
 ): Promise<WrittenFile> {
-  const { signal, limitBytes = Number.POSITIVE_INFINITY } = options
+  const { signal, limitBytes = Number.POSITIVE_INFINITY, mayGoOn } = options
   const id = newId('file')
   const objectKey = objectKeyOf(id)
   await insertUploading(deps.db, owner, id, objectKey)
   try {
-    const meter = meteredHash(limitBytes)
+    const counted = async (bytes: number) => {
+      await setUploadedBytes(deps.db, id, bytes)
+      await mayGoOn?.()
+    }
+    const meter = meteredHash(limitBytes, counted)
     const metered = pipeline(body, meter.stream, () => undefined)
     await deps.objects.put(objectKey, metered, { contentType: 'application/octet-stream', ...(signal && { signal }) })
     return { id, ...meter.result() }
@@ -76,13 +84,16 @@ export async function publishFile(
 
 /** A form's fields may come after its file: `details` is asked when the body has been read. */
 export async function uploadFile(
-  deps: Deps,
+  deps: Deps & { requireStorage: RequireStorage },
   caller: Caller,
   upload: { body: Readable; signal: AbortSignal; details: () => { purpose: string; filename: string | null } },
 ): Promise<FileObject> {
+  const mayGoOn = () => deps.requireStorage(caller.owner.userId)
+  await mayGoOn()
   const written = await writeFile(deps, caller.owner, upload.body, {
     signal: upload.signal,
     limitBytes: FILE_LIMIT_BYTES,
+    mayGoOn,
   })
   try {
     return fileView(await publishFile(deps.db, written, upload.details()))
@@ -199,15 +210,25 @@ const fileView = (row: FileRow): FileObject => ({
   expires_at: row.expires_at?.toISOString() ?? null,
 })
 
-function meteredHash(limitBytes: number): { stream: Transform; result(): { bytes: number; sha256: string } } {
+/** An upload is counted each time so much of it has come. */
+const COUNTED_EVERY_BYTES = 8 * 1024 * 1024
+
+function meteredHash(
+  limitBytes: number,
+  counted: (bytes: number) => Promise<void>,
+): { stream: Transform; result(): { bytes: number; sha256: string } } {
   const hash = createHash('sha256')
+  const tellCounted = callbackify(counted)
   let bytes = 0
+  let countAt = COUNTED_EVERY_BYTES
   const stream = new Transform({
     transform(part: Buffer, _encoding, done) {
       bytes += part.length
       if (bytes > limitBytes) return done(tooLarge(limitBytes))
       hash.update(part)
-      done(null, part)
+      if (bytes < countAt) return done(null, part)
+      countAt = bytes + COUNTED_EVERY_BYTES
+      tellCounted(bytes, error => done(error, part))
     },
   })
   return { stream, result: () => ({ bytes, sha256: hash.digest('hex') }) }

@@ -41,6 +41,14 @@ export async function setReady(db: Queryable, id: string, file: ReadyFile): Prom
   )
 }
 
+/** What has come so far of one that is uploading. */
+export async function setUploadedBytes(db: Queryable, id: string, bytes: number): Promise<void> {
+  await db.query(
+    `UPDATE files SET bytes = $2::bigint, touched_at = now() WHERE id = $1::text AND state = 'uploading'`,
+    [id, bytes],
+  )
+}
+
 export async function selectFile(db: Queryable, owner: Owner, id: string): Promise<FileRow | undefined> {
   const text = `SELECT * FROM files WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND state = 'ready'`
   return queryFirst<FileRow>(db, text, [...ownerValues(owner), id])

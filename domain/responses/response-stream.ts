@@ -128,7 +128,7 @@ async function openStore(
   try {
     await inTransaction(deps.db, async tx => {
       await insertResponse(tx, caller, state, input)
-      await openLog(tx, logId, first)
+      await openLog(tx, logId, caller.owner.userId, first)
     })
   } catch (error) {
     deps.log.error({ responseId: state.id, err: error }, 'a response could not be stored')

@@ -9,6 +9,7 @@ import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
 import type { AppendEvents } from '../event-log/event-log.writer.ts'
 import { dropLog } from '../event-log/event-log.service.ts'
 import { isId, uuidOf } from '../ids.ts'
+import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
 import { forgetTurn } from '../turns/turn.service.ts'
@@ -37,6 +38,7 @@ export interface ResponseDeps extends ChatDeps {
   sharedTransaction: SharedTransaction
   db: Database
   appendEvents: AppendEvents
+  requireStorage: RequireStorage
 }
 
 export interface ResponseCall {
@@ -96,7 +98,11 @@ export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): P
   const id = `resp_${requestId.replaceAll('-', '')}`
   const input = requireInput(request.input, id)
   const model = requireUsableModel(deps.catalog, request.model, caller.rules)
-  const messages = await messagesOfChain(deps.db, caller.owner, request, input)
+  const settings = settingsOf(request)
+  const [messages] = await Promise.all([
+    messagesOfChain(deps.db, caller.owner, request, input),
+    settings.store ? deps.requireStorage(caller.owner.userId) : undefined,
+  ])
   const sent =
     request.truncation === 'auto' ? truncated(messages, model) : [...messages.instructions, ...messages.conversation]
   const metadata = metadataIfSteering(request.metadata)
@@ -106,7 +112,7 @@ export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): P
     model: model.id,
     createdAt: new Date(),
     previousResponseId: request.previous_response_id ?? null,
-    settings: settingsOf(request),
+    settings,
     status: 'in_progress',
     background: false,
     output: [],

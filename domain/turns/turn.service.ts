@@ -22,6 +22,7 @@ import { usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import type { RoutingDeps } from '../routing/routing.service.ts'
+import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { isStorable } from '../text.rules.ts'
@@ -32,6 +33,7 @@ import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnR
 export interface TurnDeps extends RoutingDeps, ThreadDeps {
   db: Database
   sharedTransaction: SharedTransaction
+  requireStorage: RequireStorage
 }
 
 /**
@@ -53,8 +55,9 @@ export async function createTurn(
     const turn = await startTurn(tx, caller, turnId, admitted, 'turn')
     return view(turn, { last_seq: 1n, removed_seq: 0n, closed_at: null })
   }
-  return startAdmitted(deps, caller, await admitTurn(deps, caller, asked), admitted =>
-    deps.sharedTransaction(caller.owner.userId, tx => start(tx, admitted)),
+  const [admitted] = await Promise.all([admitTurn(deps, caller, asked), deps.requireStorage(caller.owner.userId)])
+  return startAdmitted(deps, caller, admitted, covered =>
+    deps.sharedTransaction(caller.owner.userId, tx => start(tx, covered)),
   )
 }
 
@@ -106,7 +109,7 @@ export async function startTurn(
     fileIds: [],
   })
   const inserted = insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
-  const log = openLog(tx, uuidOf(turnId), lifecycleEvent('queued'))
+  const log = openLog(tx, uuidOf(turnId), caller.owner.userId, lifecycleEvent('queued'))
   const [, , turn] = await Promise.all([enabled, job, inserted, log])
   tx.atCommit(() => requireHold(tx, turnId, caller.owner, worstCaseNanos, notCovered(worstCaseNanos)))
   return turn

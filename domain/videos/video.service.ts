@@ -14,6 +14,7 @@ import { withHold } from '../ledger/leases.ts'
 import { usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
+import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { isStorable } from '../text.rules.ts'
@@ -29,6 +30,7 @@ import { insertVideo, selectVideo, selectVideoById, type StoredContent, type Vid
 export interface VideoDeps extends PlanDeps {
   db: Database
   catalog: Catalog
+  requireStorage: RequireStorage
 }
 
 /** What links are made with. */
@@ -90,7 +92,10 @@ async function admit(deps: VideoDeps, caller: Caller, askedModel: string, asked:
   if (!isStorable(asked)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'prompt')
   const metadata = metadataIfSteering(asked['metadata']) ?? null
   const policy = callPolicyOf(metadata ?? undefined, caller.rules)
-  await planRoutes(deps, { owner: caller.owner, model, policy })
+  await Promise.all([
+    planRoutes(deps, { owner: caller.owner, model, policy }),
+    deps.requireStorage(caller.owner.userId),
+  ])
   const heldNanos = mostPriceOf(priceOfSecond(model)) * BigInt(secondsOf(asked))
   return { model, metadata, heldNanos }
 }

@@ -19,6 +19,7 @@ describe('the life of a batch', () => {
     expect({ status, created }).toEqual({
       status: 200,
       created: {
+        created: expect.any(Number),
         id: expect.stringMatching(/^batch_[0-9a-f]{32}$/),
         object: 'batch',
         owner_user_id: userId,
@@ -34,7 +35,6 @@ describe('the life of a batch', () => {
         reserved_credit_total: null,
         last_error: null,
         metadata: null,
-        created: expect.any(Number),
         created_at: expect.stringMatching(TIME),
         deadline_at: new Date(Date.parse(created.created_at) + 1_800_000).toISOString(),
         started_at: null,

@@ -33,6 +33,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(root, { recursive: true, force: true }))
 
+const requireStorage = () => Promise.resolve()
 const never = new AbortController().signal
 
 async function newBatch(): Promise<{ batchId: string; caller: Caller }> {
@@ -41,8 +42,8 @@ async function newBatch(): Promise<{ batchId: string; caller: Caller }> {
   const caller: Caller = { owner: { userId, projectId: null }, keyId, rules, contentPolicy: null }
   const body = Readable.from([`${JSON.stringify(chatRow('a', 'hello'))}\n`])
   const details = () => ({ purpose: 'batch', filename: null })
-  const file = await uploadFile({ db: bench.db, objects }, caller, { body, signal: never, details })
-  const { id } = await createBatch({ db: bench.db }, caller, { input_file_id: file.id }, undefined)
+  const file = await uploadFile({ db: bench.db, objects, requireStorage }, caller, { body, signal: never, details })
+  const { id } = await createBatch({ db: bench.db, requireStorage }, caller, { input_file_id: file.id }, undefined)
   return { batchId: id, caller }
 }
 

@@ -36,7 +36,7 @@ async function countedReaders() {
 /** A log with its first event, and its writer's appends of one event each. */
 async function newLog() {
   const writer: LogWriter = { logId: newRequestId(), run: 1, attempt: 1 }
-  await inTransaction(db, tx => openLog(tx, writer.logId, { type: 'first', data: {} }))
+  await inTransaction(db, tx => openLog(tx, writer.logId, 'user_of_a_test', { type: 'first', data: {} }))
   await claimLog(db, writer)
   let step = 0
   const append = () => {

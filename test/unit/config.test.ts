@@ -36,6 +36,10 @@ test('nothing set is the development default', () => {
     upstreams: { openRouter: undefined, sandboxUrl: undefined, replyTimeoutMs: 900_000, idleTimeoutMs: 120_000 },
     streamLeaseMs: 30_000,
     streamStallMs: 120_000,
+    storage: {
+      quotas: { withCredit: 1024 * 1024 * 1024, withoutCredit: 64 * 1024 * 1024 },
+      leastFreeBytes: 512 * 1024 * 1024,
+    },
     catalogFile: undefined,
     outbound: { allowPrivate: false },
     trustedProxies: [],
