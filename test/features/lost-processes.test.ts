@@ -10,6 +10,8 @@ import { booksOf } from '../support/books.ts'
 import { CHAT, chatOf, worstCaseOf } from '../support/chats.ts'
 import { apiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
+import { waitForCalls } from '../support/fake-upstream.ts'
+import { testStack } from '../support/stack.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
 import { until } from '../support/until.ts'
 
@@ -19,8 +21,16 @@ const NANOS_PER_TOKEN = 1_000_000n
 const COST_TOKENS = 200
 const COST: Nanos = BigInt(COST_TOKENS) * NANOS_PER_TOKEN
 const LIMIT = { model: 'test/dear', max_completion_tokens: 100 }
-const callOf = (delayMs: number) =>
-  chatOf({ delayMs, usage: { prompt_tokens: 0, completion_tokens: COST_TOKENS }, reply: 'x'.repeat(200) }, LIMIT)
+const callOf = (delayMs: number, id?: string) =>
+  chatOf(
+    {
+      ...(id !== undefined && { id }),
+      delayMs,
+      usage: { prompt_tokens: 0, completion_tokens: COST_TOKENS },
+      reply: 'x'.repeat(200),
+    },
+    LIMIT,
+  )
 
 /** The process that has leased some of the tenant's credit. */
 const holderOf = (database: Database, { userId }: Tenant): Promise<string> =>
@@ -61,9 +71,11 @@ test('processes behind one port admit no more than the balance covers, of twenty
 test('a process that slept beyond its lease charges what it had under way, and admits nothing more of it', async () => {
   const api = await spawnApi({ PROCESS_LOST_SECONDS: '4' })
   try {
-    const tenant = await newTenant(db, { creditUsd: '1' })
+    const tenant = await newTenant(db, { creditUsd: '2' })
     const asleep = apiClient(tenant.secret, api.url)
-    const underWay = asleep.post(CHAT, callOf(1_000))
+    const underWay = asleep.post(CHAT, callOf(1_000, tenant.keyId))
+    // Admitted: before that, its process would be asleep without a lease.
+    await waitForCalls(testStack().upstreamUrl, tenant.keyId, 1)
     const holder = await holderOf(db, tenant)
 
     process.kill(api.pid, 'SIGSTOP')
@@ -75,7 +87,7 @@ test('a process that slept beyond its lease charges what it had under way, and a
     while ((await tenant.api.post(CHAT, callOf(0))).status === 200) paid += 1
     expect(paid).toBeGreaterThan(1)
     const spent = (await booksOf(db, tenant)).balanceNanos
-    expect(spent).toBe(1_000_000_000n - BigInt(paid) * COST)
+    expect(spent).toBe(2_000_000_000n - BigInt(paid) * COST)
     await delay(Math.max(0, sleptAtMs + 2_500 - performance.now()))
 
     process.kill(api.pid, 'SIGCONT')
