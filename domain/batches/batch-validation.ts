@@ -147,8 +147,9 @@ async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Censu
   const start = () =>
     inRun(deps.db, job.run, async tx => {
       await insertChunks(tx, batch.id, total, ROWS_PER_CHUNK)
-      await setInProgress(tx, batch.id, { total, failed, reservedNanos: worstNanos })
-      tx.atCommit(() => requireHold(tx, batch.id, owner, worstNanos, notCovered(worstNanos)))
+      // Where it is in progress already, its hold was placed then.
+      if (!(await setInProgress(tx, batch.id, { total, failed, reservedNanos: worstNanos }))) return
+      tx.atCommit(() => requireHold(tx, job.run, owner, worstNanos, notCovered(worstNanos)))
     })
   try {
     await withHold(deps.db, owner.userId, start)

@@ -109,8 +109,9 @@ WITH sent AS MATERIALIZED (
 /** Of `fresh`: the calls that were inserted, with what each draws from which hold. */
 const CHARGED = `
 entries AS (
-  INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos, created_at)
-  SELECT id, 'charge', user_id, project_id, hold_resource_id, -cost_nanos, -drawn_nanos, created_at
+  INSERT INTO ledger_entries
+    (reference, kind, user_id, project_id, hold_resource_id, hold_run, amount_nanos, held_nanos, created_at)
+  SELECT id, 'charge', user_id, project_id, hold_resource_id, hold_run, -cost_nanos, -drawn_nanos, created_at
   FROM fresh WHERE cost_nanos > 0
 ), totals AS (
   INSERT INTO usage_hourly AS u
@@ -136,22 +137,22 @@ SELECT 'account' AS kind, user_id AS id, balance_nanos AS first_nanos, held_nano
 /** Of calls of no job, which are most: a quarter less work without the holds. */
 const INSERT_DIRECT_CALLS: PreparedStatement = {
   name: 'insert_direct_calls',
-  text: `${inserted('fresh', ', NULL::text AS hold_resource_id, 0::bigint AS drawn_nanos')}, ${CHARGED} ${ACCOUNTS}`,
+  text: `${inserted('fresh', ', NULL::text AS hold_resource_id, NULL::integer AS hold_run, 0::bigint AS drawn_nanos')}, ${CHARGED} ${ACCOUNTS}`,
 }
 
 const INSERT_CALLS: PreparedStatement = {
   name: 'insert_calls',
   text: `${inserted('inserted', '')}, fresh AS (
-  SELECT i.*, h.resource_id AS hold_resource_id,
+  SELECT i.*, h.resource_id AS hold_resource_id, h.run AS hold_run,
     CASE WHEN h.resource_id IS NULL THEN 0 ELSE least(i.cost_nanos, greatest(0, h.remaining_nanos
       - (sum(i.cost_nanos) OVER (PARTITION BY h.resource_id ORDER BY i.id) - i.cost_nanos)))::bigint
     END AS drawn_nanos
   FROM inserted i LEFT JOIN holds h ON h.resource_id = i.resource_id AND h.released_at IS NULL
 ), ${CHARGED}, hold AS (
   UPDATE holds h SET remaining_nanos = h.remaining_nanos - s.drawn
-  FROM (SELECT hold_resource_id, sum(drawn_nanos)::bigint AS drawn FROM fresh
-        WHERE hold_resource_id IS NOT NULL GROUP BY 1) s
-  WHERE h.resource_id = s.hold_resource_id
+  FROM (SELECT hold_resource_id, hold_run, sum(drawn_nanos)::bigint AS drawn FROM fresh
+        WHERE hold_resource_id IS NOT NULL GROUP BY 1, 2) s
+  WHERE h.resource_id = s.hold_resource_id AND h.run = s.hold_run
   RETURNING h.resource_id, h.remaining_nanos
 ) ${ACCOUNTS}
 UNION ALL

@@ -9,13 +9,13 @@ import {
   insertAccount,
   insertCredit,
   insertHold,
-  insertHoldOrFail,
   lockAccounts,
   selectAccount,
   selectEntries,
-  selectHold,
+  selectOpenHold,
   type AccountRow,
   type EntryRow,
+  type HeldRun,
 } from './ledger.sql.ts'
 import type { Nanos } from './money.rules.ts'
 
@@ -25,7 +25,7 @@ interface Deps {
 
 export const openAccount = (tx: Transaction, userId: string): Promise<void> => insertAccount(tx, userId)
 
-export type { AccountRow } from './ledger.sql.ts'
+export type { AccountRow, HeldRun } from './ledger.sql.ts'
 export { lockAccounts } from './ledger.sql.ts'
 
 /** What the account can still spend: its balance without what is held for jobs. Processes may have leased some of it. */
@@ -62,44 +62,25 @@ export async function postCredit(
 export const listEntries = (deps: Deps, userId: string, limit: number): Promise<EntryRow[]> =>
   selectEntries(deps.db, userId, limit)
 
-/** Of what is available, `leasedNanos` could be recalled in part. */
-export type HoldOutcome = { placed: true } | { placed: false; availableNanos: Nanos; leasedNanos: Nanos }
-
-/** What is left of a job's hold; nothing where it has none. */
+/** What is left of a job's open hold; nothing where it has none. */
 export const heldFor = async (db: Queryable, resourceId: string): Promise<Nanos> =>
-  (await selectHold(db, resourceId))?.remaining_nanos ?? 0n
+  (await selectOpenHold(db, resourceId))?.remaining_nanos ?? 0n
 
 /**
- * Sets an amount aside for a job, once: a second call for the same resource changes nothing. Locks the account until
- * the transaction ends: call it last where nothing else has locked it. Errors: 404.
- */
-export async function placeHold(
-  tx: Transaction,
-  resourceId: string,
-  owner: Owner,
-  amountNanos: Nanos,
-): Promise<HoldOutcome> {
-  if (await insertHold(tx, resourceId, owner, amountNanos)) return { placed: true }
-  const [account] = await lockAccounts(tx, [owner.userId])
-  if (account === undefined) throw notFound('user', 'user')
-  if ((await selectHold(tx, resourceId)) !== undefined) return { placed: true }
-  return { placed: false, availableNanos: availableNanos(account), leasedNanos: account.leased_nanos }
-}
-
-/**
- * The same for a job that does not begin without: made for `atCommit`, since it locks the account, and for the work of
- * `withHold`. Errors: HoldNotCovered, with the `refusal` of what is free, after which the transaction can only be
- * rolled back.
+ * Sets an amount aside for a run of a job, which does not begin without; the same again changes nothing. It locks the
+ * account until the transaction ends: made for `atCommit`, and for the work of `withHold`.
+ * Errors: HoldNotCovered, with the `refusal` of what is free; any other where the run had another hold, or the hold of
+ * another run is open. After either the transaction can only be rolled back.
  */
 export async function requireHold(
   tx: Transaction,
-  resourceId: string,
+  held: HeldRun,
   owner: Owner,
   amountNanos: Nanos,
   refusal: (availableNanos: Nanos) => Error,
 ): Promise<void> {
   try {
-    await insertHoldOrFail(tx, resourceId, owner, amountNanos)
+    await insertHold(tx, held, owner, amountNanos)
   } catch (error) {
     if (sqlStateOf(error) !== SqlState.holdNotCovered) throw error
     const [free = '0', leased = '0'] = (error as { detail?: string }).detail?.split(' ') ?? []

@@ -21,6 +21,7 @@ export interface AccountRow {
 
 export interface HoldRow {
   resource_id: string
+  run: number
   user_id: string
   amount_nanos: Nanos
   remaining_nanos: Nanos
@@ -76,64 +77,58 @@ export async function insertCredit(
   )
 }
 
+/** What a hold belongs to: a run of a resource's job. */
+export interface HeldRun {
+  resourceId: string
+  run: number
+}
+
 /**
- * Sets an amount aside where the account has it free and the resource has no hold yet; false where either is not so.
- * One statement, so that the account is locked for no longer than it takes the transaction to commit.
+ * Sets an amount aside for a run. The same again changes nothing. One statement, so that the account is locked for no
+ * longer than it takes the transaction to commit. Errors: `holdNotCovered` where it is more than the account has free
+ * (the detail is what is free, and what is leased); IP409 where the run had another hold, or another run's is open.
  */
-export async function insertHold(tx: Transaction, resourceId: string, owner: Owner, amount: Nanos): Promise<boolean> {
-  return (await tx.query(INSERT_HOLD, holdValues(resourceId, owner, amount))).rowCount === 1
+export async function insertHold(tx: Transaction, held: HeldRun, owner: Owner, amount: Nanos): Promise<void> {
+  const { resourceId, run } = held
+  const values = [resourceId, uuidOf(resourceId), owner.userId, owner.projectId, amount, ACCOUNT_CHANGES, run]
+  await tx.query(INSERT_HOLD, values)
 }
-
-/** The same, but fails with `holdNotCovered` where it is too little: the detail is what is free, and what is leased. */
-export async function insertHoldOrFail(tx: Transaction, resourceId: string, owner: Owner, amount: Nanos) {
-  await tx.query(INSERT_HOLD_OR_FAIL, holdValues(resourceId, owner, amount))
-}
-
-const holdValues = (resourceId: string, owner: Owner, amount: Nanos) => [
-  resourceId,
-  uuidOf(resourceId),
-  owner.userId,
-  owner.projectId,
-  amount,
-  ACCOUNT_CHANGES,
-]
-
-const MOVE_TO_HOLD = `
-WITH moved AS (
-  UPDATE accounts SET held_nanos = held_nanos + $5::bigint
-  WHERE user_id = $3::text AND balance_nanos - held_nanos - leased_nanos >= $5::bigint
-    AND NOT EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
-  RETURNING user_id
-), hold AS (
-  INSERT INTO holds (resource_id, user_id, amount_nanos, remaining_nanos)
-  SELECT $1::text, user_id, $5::bigint, $5::bigint FROM moved
-), entry AS (
-  INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos)
-  SELECT $2::uuid, 'hold', user_id, $4::text, $1::text, 0, $5::bigint FROM moved
-)`
 
 const INSERT_HOLD: PreparedStatement = {
   name: 'insert_hold',
-  text: `${MOVE_TO_HOLD} SELECT pg_notify($6::text, user_id) FROM moved`,
-}
-
-const INSERT_HOLD_OR_FAIL: PreparedStatement = {
-  name: 'insert_hold_or_fail',
-  text: `${MOVE_TO_HOLD}
+  text: `
+WITH others AS (
+  SELECT run, amount_nanos, released_at FROM holds
+  WHERE resource_id = $1::text AND (run = $7::integer OR released_at IS NULL)
+), moved AS (
+  UPDATE accounts SET held_nanos = held_nanos + $5::bigint
+  WHERE user_id = $3::text AND balance_nanos - held_nanos - leased_nanos >= $5::bigint AND NOT EXISTS (SELECT FROM others)
+  RETURNING user_id
+), hold AS (
+  INSERT INTO holds (resource_id, run, user_id, amount_nanos, remaining_nanos)
+  SELECT $1::text, $7::integer, user_id, $5::bigint, $5::bigint FROM moved
+), entry AS (
+  INSERT INTO ledger_entries
+    (reference, kind, user_id, project_id, hold_resource_id, hold_run, amount_nanos, held_nanos)
+  SELECT $2::uuid, 'hold', user_id, $4::text, $1::text, $7::integer, 0, $5::bigint FROM moved
+)
 SELECT CASE
-  WHEN EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM holds WHERE resource_id = $1::text)
-  THEN pg_notify($6::text, $3::text)::text
-  ELSE refuse_hold(
+  WHEN EXISTS (SELECT FROM moved) THEN pg_notify($6::text, $3::text)::text
+  WHEN EXISTS (SELECT FROM others WHERE run <> $7::integer OR released_at IS NOT NULL OR amount_nanos <> $5::bigint)
+  THEN refuse_second_hold($1::text, $7::integer)
+  WHEN NOT EXISTS (SELECT FROM others) THEN refuse_hold(
     (SELECT balance_nanos - held_nanos - leased_nanos FROM accounts WHERE user_id = $3::text),
     (SELECT leased_nanos FROM accounts WHERE user_id = $3::text))
 END`,
 }
 
-export async function selectHold(db: Queryable, resourceId: string): Promise<HoldRow | undefined> {
-  return queryFirst<HoldRow>(db, 'SELECT * FROM holds WHERE resource_id = $1::text', [resourceId])
+/** The resource's open hold. */
+export async function selectOpenHold(db: Queryable, resourceId: string): Promise<HoldRow | undefined> {
+  const text = 'SELECT * FROM holds WHERE resource_id = $1::text AND released_at IS NULL'
+  return queryFirst<HoldRow>(db, text, [resourceId])
 }
 
-/** Gives back what is left of an open hold; nothing where there is none. The account must be locked. */
+/** Gives back what is left of the resource's open hold; nothing where there is none. The account must be locked. */
 export async function closeHold(tx: Transaction, resourceId: string, owner: Owner): Promise<void> {
   await tx.query(CLOSE_HOLD, [resourceId, uuidOf(resourceId), owner.projectId, ACCOUNT_CHANGES])
 }
@@ -144,10 +139,12 @@ const CLOSE_HOLD: PreparedStatement = {
 WITH open AS MATERIALIZED (
   SELECT * FROM holds WHERE resource_id = $1::text AND released_at IS NULL
 ), closed AS (
-  UPDATE holds SET remaining_nanos = 0, released_at = now() FROM open WHERE holds.resource_id = open.resource_id
+  UPDATE holds SET remaining_nanos = 0, released_at = now() FROM open
+  WHERE holds.resource_id = open.resource_id AND holds.run = open.run
 ), entry AS (
-  INSERT INTO ledger_entries (reference, kind, user_id, project_id, hold_resource_id, amount_nanos, held_nanos)
-  SELECT $2::uuid, 'release', user_id, $3::text, resource_id, 0, -remaining_nanos FROM open
+  INSERT INTO ledger_entries
+    (reference, kind, user_id, project_id, hold_resource_id, hold_run, amount_nanos, held_nanos)
+  SELECT $2::uuid, 'release', user_id, $3::text, resource_id, run, 0, -remaining_nanos FROM open
 ), account AS (
   UPDATE accounts a SET held_nanos = a.held_nanos - open.remaining_nanos FROM open WHERE a.user_id = open.user_id
 )

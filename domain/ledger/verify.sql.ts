@@ -92,14 +92,14 @@ const holds: Comparison = {
   subject: 'what is left of a hold is its amount less what its charges drew',
   population: 'holds',
   differences: `
-    SELECT coalesce(h.resource_id, e.resource_id), v.field, v.expected, v.found
+    SELECT resource_id || CASE WHEN run = 1 THEN '' ELSE ' run ' || run END, v.field, v.expected, v.found
     FROM holds h
-    FULL JOIN (SELECT hold_resource_id AS resource_id,
+    FULL JOIN (SELECT hold_resource_id AS resource_id, hold_run AS run,
                  coalesce(sum(held_nanos) FILTER (WHERE kind = 'hold'), 0)::bigint AS placed,
                  coalesce(sum(-held_nanos) FILTER (WHERE kind = 'charge'), 0)::bigint AS drawn,
                  coalesce(sum(-held_nanos) FILTER (WHERE kind = 'release'), 0)::bigint AS given_back,
                  count(*) FILTER (WHERE kind = 'release') AS releases
-               FROM ledger_entries WHERE hold_resource_id IS NOT NULL GROUP BY 1) e ON e.resource_id = h.resource_id
+               FROM ledger_entries WHERE hold_resource_id IS NOT NULL GROUP BY 1, 2) e USING (resource_id, run)
     CROSS JOIN LATERAL (VALUES
       ('amount_nanos', coalesce(e.placed, 0), h.amount_nanos),
       ('remaining_nanos', h.amount_nanos - coalesce(e.drawn, 0) - coalesce(e.given_back, 0), h.remaining_nanos),

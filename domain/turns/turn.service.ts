@@ -111,7 +111,9 @@ export async function startTurn(
   const inserted = insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
   const log = openLog(tx, uuidOf(turnId), caller.owner.userId, lifecycleEvent('queued'))
   const [, , turn] = await Promise.all([enabled, job, inserted, log])
-  tx.atCommit(() => requireHold(tx, turnId, caller.owner, worstCaseNanos, notCovered(worstCaseNanos)))
+  tx.atCommit(() =>
+    requireHold(tx, { resourceId: turnId, run: 1 }, caller.owner, worstCaseNanos, notCovered(worstCaseNanos)),
+  )
   return turn
 }
 

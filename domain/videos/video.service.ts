@@ -78,7 +78,7 @@ export async function createVideo(
       metadata,
       heldNanos,
     })
-    tx.atCommit(() => requireHold(tx, videoId, caller.owner, heldNanos, notCovered(heldNanos)))
+    tx.atCommit(() => requireHold(tx, { resourceId: videoId, run: 1 }, caller.owner, heldNanos, notCovered(heldNanos)))
     return view(video, undefined)
   }
   return withHold(deps.db, caller.owner.userId, () => inTransaction(deps.db, start))

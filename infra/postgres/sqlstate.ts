@@ -12,6 +12,8 @@ export const SqlState = {
   tooManyConnections: '53300',
   /** Our own, of the function `refuse_hold`. */
   holdNotCovered: 'IP402',
+  /** Our own, of the function `refuse_second_hold`. */
+  secondHold: 'IP409',
   /** Our own, of the function `exchange_leases`. */
   processLost: 'IP410',
 } as const

@@ -3,7 +3,7 @@ import { insertCalls } from '../../domain/calls/call.sql.ts'
 import { insertBatch } from '../../domain/batches/batch.sql.ts'
 import { newId, newRequestId } from '../../domain/ids.ts'
 import { endJob, startJob } from '../../domain/jobs/jobs.service.ts'
-import { addCredit, placeHold, releaseHold } from '../../domain/ledger/ledger.service.ts'
+import { addCredit, releaseHold, requireHold } from '../../domain/ledger/ledger.service.ts'
 import { createApiKey } from '../../domain/tenancy/keys.service.ts'
 import { createUser } from '../../domain/tenancy/tenancy.service.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
@@ -62,7 +62,7 @@ async function runBatch(tx: Transaction, payer: Payer, callCount: number) {
   })
   const job = { kind: 'batch', workflow: 'batch', taskQueue: 'control', input: {}, summary: '', fileIds: [] } as const
   await startJob(tx, { ...job, fileIds: [], resourceId: id, owner })
-  await placeHold(tx, id, owner, MOST_COST)
+  await requireHold(tx, { resourceId: id, run: 1 }, owner, MOST_COST, () => new Error('no credit'))
   const calls = Array.from({ length: callCount }, () => callOf(payer, id, USD / 5n))
   await insertCalls(tx, calls)
   await insertRows(tx, id, calls)
@@ -90,7 +90,7 @@ async function endBatch(tx: Transaction, payer: Payer, batchId: string): Promise
   await tx.query(`UPDATE batches SET status = 'completed', completed_at = now() WHERE id = $1`, [batchId])
 }
 
-const callOf = ({ userId, keyId }: Payer, batchId: string | null, costNanos: bigint): CallRecord => ({
+export const callOf = ({ userId, keyId }: Payer, batchId: string | null, costNanos: bigint): CallRecord => ({
   id: newRequestId(),
   owner: { userId, projectId: null },
   keyId,

@@ -96,7 +96,9 @@ test('a validation whose job is ended before it sets credit aside writes nothing
 test('a hold that outlived its job is released, counted, and the books agree again', async () => {
   const [ended, open] = [await newBatch(), await newBatch()]
   for (const { batchId, caller } of [ended, open]) {
-    await inTransaction(bench.db, tx => requireHold(tx, batchId, caller.owner, 5n, () => new Error('no credit')))
+    await inTransaction(bench.db, tx =>
+      requireHold(tx, { resourceId: batchId, run: 1 }, caller.owner, 5n, () => new Error('no credit')),
+    )
   }
   const end = (ago: string) =>
     bench.db.query(`UPDATE jobs SET state = 'ended', ended_at = now() - $2::interval WHERE resource_id = $1`, [
