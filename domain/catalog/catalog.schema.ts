@@ -249,6 +249,8 @@ export const CatalogFile = Type.Object(
           {
             id: Type.String({ pattern: '^[a-z0-9_-]{1,40}$' }),
             base_url: Type.String({ pattern: '^https?://' }),
+            /** The format it speaks: OpenAI's chat completions unless told, or Anthropic's Messages. */
+            wire: Type.Optional(Type.Enum(['openai', 'anthropic'])),
             api_key_env: Type.Optional(Type.String()),
             external: Type.Optional(Type.Boolean()),
             region: Type.Optional(Type.String()),

@@ -100,6 +100,7 @@ function ownUpstream(
     external: upstream.external ?? true,
     baseUrl: upstream.base_url.replace(/\/+$/, ''),
     apiKey,
+    wire: upstream.wire,
     region: upstream.region,
     maxConcurrency: upstream.max_concurrency,
     promptCaching: upstream.prompt_caching,

@@ -94,16 +94,17 @@ export function drawnBy(json: Fields): { urls: string[]; text: string | undefine
   const choice = fieldsOf(listOf(json['choices'])[0])
   const message = fieldsOf(choice['message'])
   const urls = listOf(message['images']).map(image => fieldsOf(fieldsOf(image)['image_url'])['url'])
-  const { content } = message
+  const { content, refusal } = message
   return {
     urls: urls.filter(url => typeof url === 'string'),
     text: typeof content === 'string' && content.trim() !== '' ? content : undefined,
-    isFiltered: choice['finish_reason'] === 'content_filter' || typeof message['refusal'] === 'string',
+    isFiltered: choice['finish_reason'] === 'content_filter' || (typeof refusal === 'string' && refusal !== ''),
   }
 }
 
-/** What the provider says it costs; undefined where it says nothing. */
+/** What the provider says it costs, as a number or the text of one; undefined where it says nothing to be believed. */
 export function reportedCost(json: Fields): Nanos | undefined {
-  const { cost } = fieldsOf(json['usage'])
+  const { cost: told } = fieldsOf(json['usage'])
+  const cost = typeof told === 'string' && /^\d{1,6}(\.\d{1,12})?$/.test(told) ? Number(told) : told
   return typeof cost === 'number' && cost >= 0 && cost < 1_000_000 ? nanosOfUsd(cost) : undefined
 }

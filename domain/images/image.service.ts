@@ -141,10 +141,11 @@ async function pictureAt(outbound: Outbound, url: string, signal: AbortSignal): 
   try {
     const options = { limitBytes: PICTURE_LIMIT_BYTES, timeoutMs: PICTURE_TIMEOUT_MS, signal, accept: ['image/*'] }
     const { bytes, mediaType } = await outbound.fetchBytes(url, options)
-    return { mediaType, base64: bytes.toString('base64') }
+    if (bytes.length > 0) return { mediaType, base64: bytes.toString('base64') }
   } catch (error) {
     throw signal.aborted ? error : nothingDrawn('the picture could not be fetched', error)
   }
+  throw nothingDrawn('the picture is empty')
 }
 
 const filtered = (): DomainError =>

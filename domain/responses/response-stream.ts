@@ -12,6 +12,7 @@ import { JobSuperseded } from '../jobs/superseded.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import {
   itemIds,
+  notStored,
   prepareResponse,
   renamed,
   type PreparedResponse,
@@ -132,7 +133,7 @@ async function openStore(
     })
   } catch (error) {
     deps.log.error({ responseId: state.id, err: error }, 'a response could not be stored')
-    return { ...NOWHERE, end: ended => NOWHERE.end({ ...ended, settings: { ...ended.settings, store: false } }) }
+    return { ...NOWHERE, end: ended => NOWHERE.end(notStored(ended)) }
   }
   const { owner } = caller
   const writer = createEventWriter({
@@ -151,15 +152,14 @@ async function openStore(
     end: async ended => {
       clearInterval(touching)
       const last = lastEvent(ended)
-      await endStored(deps, owner, ended, writer, last)
-      return last
+      return (await endStored(deps, owner, ended, writer, last)) ? last : lastEvent(notStored(ended))
     },
   }
 }
 
 /**
  * The events that are left, the last one, and the response's end: together. Nothing where it was deleted meanwhile.
- * Where it cannot be stored its reader gets the end all the same: the call was recorded, and is paid.
+ * False where it cannot be stored: its reader gets the end all the same, since the call was recorded, and is paid.
  */
 async function endStored(
   deps: ResponseDeps,
@@ -167,14 +167,16 @@ async function endStored(
   state: ResponseState,
   writer: EventWriter,
   last: NewEvent,
-): Promise<void> {
+): Promise<boolean> {
   try {
     const append = await writer.lastAppend([last])
     await inTransaction(deps.db, async tx => {
       if (await setResponseEnded(tx, owner, state)) await appendIn(tx, append)
     })
+    return true
   } catch (error) {
-    if (error instanceof JobSuperseded) return
+    if (error instanceof JobSuperseded) return true
     deps.log.error({ responseId: state.id, err: error }, 'the end of a response could not be stored')
+    return false
   }
 }

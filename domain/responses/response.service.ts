@@ -86,9 +86,15 @@ async function storedOrNot(
     return state
   } catch (error) {
     deps.log.error({ responseId: state.id, err: error }, 'a response that was paid could not be stored')
-    return { ...state, settings: { ...state.settings, store: false } }
+    return notStored(state)
   }
 }
+
+/** As it is told where it was to be stored and could not be. */
+export const notStored = (state: ResponseState): ResponseState => ({
+  ...state,
+  settings: { ...state.settings, store: false },
+})
 
 /** Everything that is checked and read before the model is asked. */
 export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): Promise<PreparedResponse> {

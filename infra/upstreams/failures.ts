@@ -16,7 +16,11 @@ interface ErrorFields {
   code?: unknown
   type?: unknown
   param?: unknown
+  metadata?: unknown
 }
+
+/** Codes of a request that was against the provider's policy, whatever the status. */
+const POLICY_CODES = new Set(['content_policy_violation', 'content_filter', 'moderation_blocked'])
 
 /** An upstream's words as they can be stored, and bounded. */
 const storable = (text: string): string => storableText(text.slice(0, LONGEST_DETAIL))
@@ -25,7 +29,11 @@ const storable = (text: string): string => storableText(text.slice(0, LONGEST_DE
 export function failureOfReply(status: number, headers: ReplyHeaders, text: string): UpstreamFailure {
   const fields = errorFields(text)
   const told = [fields?.code, fields?.type].find(value => typeof value === 'string')
-  const code = told === undefined ? undefined : storable(told)
+  const code = isFlagged(fields?.metadata)
+    ? 'content_policy_violation'
+    : told === undefined
+      ? undefined
+      : storable(told)
   return new UpstreamFailure(kindOf(status, code), `the upstream answered ${status}`, {
     status,
     code,
@@ -39,9 +47,9 @@ export function failureOfReply(status: number, headers: ReplyHeaders, text: stri
 export function failureInBody(body: Record<string, unknown>): UpstreamFailure | undefined {
   const error = typeof body['error'] === 'string' ? { message: body['error'] } : body['error']
   if (typeof error === 'object' && error !== null) {
-    const { code, message } = error as ErrorFields
+    const { code, message, metadata } = error as ErrorFields
     const status = typeof code === 'number' && code >= 400 && code < 600 ? code : 502
-    return failureOfReply(status, new Map(), JSON.stringify({ error: { message, code } }))
+    return failureOfReply(status, new Map(), JSON.stringify({ error: { message, code, metadata } }))
   }
   const choices = Array.isArray(body['choices']) ? (body['choices'] as { finish_reason?: unknown }[]) : []
   const failed = choices.some(choice => choice?.finish_reason === 'error')
@@ -60,10 +68,17 @@ export function failureOfThrown(error: unknown, signal: AbortSignal): UpstreamFa
 
 function kindOf(status: number, code: string | undefined): UpstreamFailureKind {
   if (status === 404 || code === 'model_not_found') return 'unknown_model'
+  if (status < 500 && code !== undefined && POLICY_CODES.has(code)) return 'rejected'
   if (status === 401 || status === 402 || status === 403) return 'refused'
   if (status === 429) return 'rate_limited'
   if (status === 408 || status >= 500 || status < 400) return 'unavailable'
   return 'rejected'
+}
+
+/** OpenRouter's 403 for a flagged input (https://openrouter.ai/docs/api/reference/errors-and-debugging): the key is good. */
+function isFlagged(metadata: unknown): boolean {
+  if (typeof metadata !== 'object' || metadata === null) return false
+  return 'flagged_input' in metadata || ('reasons' in metadata && Array.isArray(metadata.reasons))
 }
 
 function errorFields(text: string): ErrorFields | undefined {

@@ -10,7 +10,7 @@ export interface UpstreamSettings {
   /** Whether prompts leave the operator's own network. */
   external: boolean
   /** The wire format it speaks; OpenAI's unless told. */
-  wire?: 'openai' | 'anthropic'
+  wire?: 'openai' | 'anthropic' | undefined
   region?: string | undefined
   /** Calls that it takes at once; any number unless told. */
   maxConcurrency?: number | undefined

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import type { CatalogFile } from '../../domain/catalog/catalog.schema.ts'
+import { drawingModelOf, IMAGE_QUIRKS } from './image-corpus.ts'
 import { BROKEN_QUIRKS, EMPTY_TURNS, modelOfQuirk } from './upstream-corpus.ts'
 
 type Entry = CatalogFile['models'][number]
@@ -19,6 +20,11 @@ const entry = (id: string, changes: Partial<Entry> = {}): Entry => ({
   ...changes,
 })
 
+/** Over Anthropic's format. */
+const MESSAGES_ROUTE = { upstream: 'fake-messages', model: 'claude-sonnet-4-6' }
+
+const DRAWING_MODELS = new Set(IMAGE_QUIRKS.map(([name, quirk]) => drawingModelOf(name, quirk)))
+
 /** Models of the test run besides the launch list. Tests that break a route use one of their own: breakers are shared. */
 export const TEST_MODELS: Entry[] = [
   entry('test/plain'),
@@ -33,6 +39,7 @@ export const TEST_MODELS: Entry[] = [
   entry('test/external', { routes: [{ upstream: 'openrouter', model: 'external' }] }),
   entry('test/byok', { byok: { provider: 'openai', model: 'byok-native' } }),
   entry('test/claude', { max_output_tokens: 2_000, byok: { provider: 'anthropic', model: 'claude-sonnet-4-6' } }),
+  entry('test/messages', { routes: [MESSAGES_ROUTE] }),
   entry('test/unrouted', { routes: [{ upstream: 'nowhere', model: 'x' }] }),
   entry('test/embed', {
     capabilities: ['embeddings'],
@@ -45,12 +52,14 @@ export const TEST_MODELS: Entry[] = [
     max_embedding_inputs: 3,
     price: { input: 0.02, cached_input: 0.02, output: 0 },
   }),
-  entry('test/draw', {
-    capabilities: ['images'],
-    max_output_tokens: 0,
-    output_modalities: ['image'],
-    price: { input: 0, cached_input: 0, output: 0, image: 0.1, image_most: 0.1 },
-  }),
+  ...[...DRAWING_MODELS].map(id =>
+    entry(id, {
+      capabilities: ['images'],
+      max_output_tokens: 0,
+      output_modalities: ['image'],
+      price: { input: 0, cached_input: 0, output: 0, image: 0.1, image_most: 0.1 },
+    }),
+  ),
   entry('test/film', {
     capabilities: ['videos'],
     max_output_tokens: 0,
@@ -58,13 +67,23 @@ export const TEST_MODELS: Entry[] = [
   }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
   // Each of them breaks its route.
-  ...[EMPTY_TURNS, ...BROKEN_QUIRKS.map(([name]) => modelOfQuirk(name))].map(id => entry(id)),
+  entry(EMPTY_TURNS),
+  ...BROKEN_QUIRKS.flatMap(([name, { wire }]) =>
+    [modelOfQuirk(name), modelOfQuirk(`${name}-text`)].map(id =>
+      entry(id, wire === 'anthropic' ? { routes: [{ ...MESSAGES_ROUTE, model: id }] } : {}),
+    ),
+  ),
   ...['limited', 'flaky', 'broken', 'hanging', 'paused', 'failing', 'away'].map(name => entry(`test/${name}`)),
 ]
 
-/** Writes the run's CATALOG_FILE: two upstreams, which are both the fake one. */
+/** Writes the run's CATALOG_FILE: its upstreams are all the fake one. */
 export async function writeTestCatalog(path: string, upstreamUrl: string): Promise<void> {
   const upstream = (id: string) => ({ id, base_url: upstreamUrl, external: false })
-  const catalog: CatalogFile = { upstreams: [upstream('fake-a'), upstream('fake-b')], models: TEST_MODELS }
+  const upstreams = [
+    upstream('fake-a'),
+    upstream('fake-b'),
+    { ...upstream('fake-messages'), wire: 'anthropic' as const },
+  ]
+  const catalog: CatalogFile = { upstreams, models: TEST_MODELS }
   await writeFile(path, JSON.stringify(catalog))
 }

@@ -6,6 +6,11 @@ export interface TcpProxy {
   url: string
   /** Connections that are open now stay so, and nothing goes through them any more, in either direction. */
   freeze(): void
+  /** Ends the connections that are open, and all that are made until it is mended. */
+  cut(): void
+  mend(): void
+  /** How many connections were ended as they were made. */
+  refused(): number
   /** What has come back from the server. */
   answeredBytes(): number
   close(): void
@@ -16,7 +21,14 @@ export async function tcpProxy(url: string): Promise<TcpProxy> {
   const target = new URL(url)
   const open = new Set<Socket>()
   let answeredBytes = 0
+  let isCut = false
+  let refused = 0
   const server = createServer(near => {
+    if (isCut) {
+      refused += 1
+      near.on('error', () => undefined).resetAndDestroy()
+      return
+    }
     const far = connect(Number(target.port), target.hostname)
     for (const socket of [near, far]) {
       open.add(socket)
@@ -33,6 +45,12 @@ export async function tcpProxy(url: string): Promise<TcpProxy> {
   through.port = String((server.address() as AddressInfo).port)
   return {
     url: through.href,
+    cut: () => {
+      isCut = true
+      open.forEach(socket => socket.destroy())
+    },
+    mend: () => void (isCut = false),
+    refused: () => refused,
     freeze: () => open.forEach(socket => socket.unpipe().pause()),
     answeredBytes: () => answeredBytes,
     close: () => {

@@ -1,37 +1,20 @@
-import type { StopReason } from '@anthropic-ai/sdk/resources/messages/messages'
 import { isFields, type Fields } from '../json.ts'
 import { encryptedDetail, textDetail } from './reasoning.ts'
 import { usageOf } from './usage.ts'
-
-type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter'
-
-const FINISH_REASONS: Record<StopReason, FinishReason> = {
-  end_turn: 'stop',
-  stop_sequence: 'stop',
-  pause_turn: 'stop',
-  max_tokens: 'length',
-  model_context_window_exceeded: 'length',
-  tool_use: 'tool_calls',
-  refusal: 'content_filter',
-}
-
-/** A reason that is not known yet is an end like any other. */
-export const finishReasonOf = (reason: unknown): FinishReason =>
-  typeof reason === 'string' && Object.hasOwn(FINISH_REASONS, reason) ? FINISH_REASONS[reason as StopReason] : 'stop'
 
 /** What a reply says of itself. */
 export const headOf = ({ id, model }: Fields): Fields => ({ id, created: Math.floor(Date.now() / 1000), model })
 
 export const stringOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
-/** A message of Anthropic's as a chat completion. */
+/** A message of Anthropic's as a chat completion; its word for how it ended is read where all providers' are. */
 export function completionOf(message: Fields): Fields {
   const blocks = Array.isArray(message['content']) ? message['content'].filter(isFields) : []
   const usage = usageOf(message['usage'])
   return {
     ...headOf(message),
     object: 'chat.completion',
-    choices: [{ index: 0, message: messageOf(blocks), finish_reason: finishReasonOf(message['stop_reason']) }],
+    choices: [{ index: 0, message: messageOf(blocks), finish_reason: message['stop_reason'] }],
     ...(usage === undefined ? {} : { usage }),
   }
 }
@@ -53,8 +36,11 @@ function messageOf(blocks: Fields[]): Fields {
 const toolCallOf = ({ id, name, input }: Fields): Fields => ({
   id,
   type: 'function',
-  function: { name, arguments: JSON.stringify(input ?? {}) },
+  function: { name, arguments: argumentsOf(input) },
 })
+
+/** A tool's input as the JSON that OpenAI's format has; some servers give that already. */
+export const argumentsOf = (input: unknown): string => (typeof input === 'string' ? input : JSON.stringify(input ?? {}))
 
 const detailsOf = (blocks: Fields[]): Fields[] =>
   blocks

@@ -1,7 +1,7 @@
 import { isFields, type Fields } from '../json.ts'
 import { failureOfError } from './failures.ts'
 import { encryptedDetail, textDetail } from './reasoning.ts'
-import { finishReasonOf, headOf, stringOf } from './reply.ts'
+import { argumentsOf, headOf, stringOf } from './reply.ts'
 import { laterUsage, usageOf } from './usage.ts'
 
 /** A stream's events as chunks of a chat completion. */
@@ -10,8 +10,12 @@ export interface Translation {
   add(event: Fields): Fields[]
 }
 
-/** A block that has begun: what its deltas are told as. */
-type Block = { kind: 'text' } | { kind: 'thinking'; index: number } | { kind: 'tool'; index: number; isEmpty: boolean }
+/** A block that has begun: what its deltas are told as. `input` is what a tool's block began with. */
+type Block =
+  | { kind: 'text' }
+  | { kind: 'other' }
+  | { kind: 'thinking'; index: number }
+  | { kind: 'tool'; index: number; isEmpty: boolean; input: unknown }
 
 /** Source: https://platform.claude.com/docs/en/build-with-claude/streaming */
 export function createTranslation(): Translation {
@@ -38,7 +42,8 @@ export function createTranslation(): Translation {
       usage = laterUsage(usage, event['usage'])
       const reason = isFields(event['delta']) ? event['delta']['stop_reason'] : undefined
       if (typeof reason !== 'string') return []
-      return [{ ...chunk({}, finishReasonOf(reason)), usage: usageOf(usage) ?? null }]
+      const end = { ...chunk({}, reason), usage: usageOf(usage) ?? null }
+      return [...content.end().map(delta => chunk(delta)), end]
     },
     error: ({ error }) => {
       throw failureOfError(error)
@@ -55,13 +60,19 @@ export function createTranslation(): Translation {
 type Deltas = (event: Fields) => Fields[]
 
 /** The message's blocks, told as deltas: each tool call and each piece of thinking has a number of its own kind. */
-function createContent(): { start: Deltas; delta: Deltas; stop: Deltas } {
+function createContent(): { start: Deltas; delta: Deltas; stop: Deltas; end(): Fields[] } {
   const blocks = new Map<unknown, Block>()
   let tools = 0
   let thoughts = 0
   const begin = (index: unknown, block: Block, ...deltas: Fields[]): Fields[] => {
     blocks.set(index, block)
     return deltas
+  }
+  /** Some servers send deltas of a block that they never began. */
+  const unbegun = (index: unknown, delta: Fields): Block | undefined => {
+    if (delta['type'] === 'text_delta') begin(index, { kind: 'text' })
+    if (delta['type'] === 'thinking_delta') begin(index, { kind: 'thinking', index: thoughts++ })
+    return blocks.get(index)
   }
   return {
     start: ({ index, content_block: started }) => {
@@ -70,28 +81,44 @@ function createContent(): { start: Deltas; delta: Deltas; stop: Deltas } {
         case 'text':
           return begin(index, { kind: 'text' }, ...textDeltas(block['text']))
         case 'thinking':
-          return begin(index, { kind: 'thinking', index: thoughts++ })
+          return begin(index, { kind: 'thinking', index: thoughts }, ...thinkingDeltas(thoughts++, block))
         case 'redacted_thinking':
           return [{ reasoning_details: [encryptedDetail(thoughts++, stringOf(block['data']))] }]
         case 'tool_use':
-          return begin(index, { kind: 'tool', index: tools, isEmpty: true }, toolDelta(tools++, block))
+          return begin(
+            index,
+            { kind: 'tool', index: tools, isEmpty: true, input: block['input'] },
+            toolDelta(tools++, block),
+          )
         default:
-          return []
+          return begin(index, { kind: 'other' })
       }
     },
     delta: ({ index, delta }) => {
-      const block = blocks.get(index)
-      return block === undefined || !isFields(delta) ? [] : deltasOf(block, delta)
+      if (!isFields(delta)) return []
+      const block = blocks.get(index) ?? unbegun(index, delta)
+      return block === undefined ? [] : deltasOf(block, delta)
     },
-    // A tool without arguments sends none: OpenAI's clients parse them all the same.
     stop: ({ index }) => {
       const block = blocks.get(index)
-      return block?.kind === 'tool' && block.isEmpty ? [argumentsDelta(block.index, '{}')] : []
+      return block === undefined ? [] : inputAtStart(block)
     },
+    end: () => [...blocks.values()].flatMap(inputAtStart),
   }
 }
 
+/**
+ * The arguments of a tool that came without deltas: a tool without arguments sends none, which OpenAI's clients parse
+ * all the same, and some servers give the whole input when the block begins.
+ */
+function inputAtStart(block: Block): Fields[] {
+  if (block.kind !== 'tool' || !block.isEmpty) return []
+  block.isEmpty = false
+  return [argumentsDelta(block.index, argumentsOf(block.input))]
+}
+
 function deltasOf(block: Block, { type, ...delta }: Fields): Fields[] {
+  if (block.kind === 'other') return []
   if (block.kind === 'text') return type === 'text_delta' ? textDeltas(delta['text']) : []
   if (block.kind === 'thinking') return thinkingDeltas(block.index, delta)
   const json = type === 'input_json_delta' ? stringOf(delta['partial_json']) : ''
@@ -103,10 +130,11 @@ function deltasOf(block: Block, { type, ...delta }: Fields): Fields[] {
 const textDeltas = (text: unknown): Fields[] => (stringOf(text) === '' ? [] : [{ content: text }])
 
 function thinkingDeltas(index: number, { thinking, signature }: Fields): Fields[] {
-  if (typeof thinking === 'string' && thinking !== '') {
-    return [{ reasoning: thinking, reasoning_details: [textDetail(index, { text: thinking })] }]
-  }
-  return typeof signature === 'string' ? [{ reasoning_details: [textDetail(index, { signature })] }] : []
+  const [text, seal] = [stringOf(thinking), stringOf(signature)]
+  return [
+    ...(text === '' ? [] : [{ reasoning: text, reasoning_details: [textDetail(index, { text })] }]),
+    ...(seal === '' ? [] : [{ reasoning_details: [textDetail(index, { signature: seal })] }]),
+  ]
 }
 
 const toolDelta = (index: number, { id, name }: Fields): Fields => ({

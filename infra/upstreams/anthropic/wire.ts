@@ -1,3 +1,4 @@
+import type { EventSourceMessage } from 'eventsource-parser'
 import { parseObject } from '../json.ts'
 import { eventsUntil } from '../events.ts'
 import type { Chunk } from '../normal/chunk.ts'
@@ -33,7 +34,10 @@ export const anthropicWire: Wire = {
   eventsOf: chunksUntilStop,
 }
 
-/** The chunks up to `message_stop`; the usage comes with the end of the message. */
+/**
+ * The chunks up to `message_stop`, in whose place some servers have `[DONE]` or nothing. Without it a reply is whole
+ * once its end was told and, where the connection broke, its usage, which comes with it.
+ */
 function chunksUntilStop(
   { signal }: UpstreamCall,
   body: Parameters<Wire['eventsOf']>[1],
@@ -41,8 +45,8 @@ function chunksUntilStop(
   const reader = new ChunkReader()
   const translation = createTranslation()
   const events = eventsUntil(body, signal, {
-    isEnd: ({ event }) => event === 'message_stop',
-    isWhole: () => reader.isComplete,
+    isEnd: isStop,
+    isWhole: how => (how === 'closed' ? reader.hasEnded : reader.isComplete),
   })
   return chunksOf(reader, events, ({ data }, chunks) => {
     const suspect = isSuspect(data)
@@ -52,3 +56,9 @@ function chunksUntilStop(
     }
   })
 }
+
+const UNNAMED_STOP = /^\s*(?:\[DONE\]|\{\s*"type"\s*:\s*"message_stop")/
+
+/** Some servers do not name their events. */
+const isStop = ({ event, data }: EventSourceMessage): boolean =>
+  event === undefined ? UNNAMED_STOP.test(data) : event === 'message_stop'

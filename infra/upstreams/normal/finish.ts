@@ -8,7 +8,8 @@ const WORDS: Record<FinishReason, string> = {
   length: 'length max_tokens max_output_tokens model_length model_context_window_exceeded',
   tool_calls: 'tool_calls tool_call tool_use',
   content_filter:
-    'content_filter content_filtered safety recitation prohibited_content blocklist spii refusal sensitive guardrail_intervened',
+    'content_filter content_filtered safety recitation prohibited_content blocklist spii refusal sensitive guardrail_intervened ' +
+    'image_safety image_prohibited_content image_recitation',
   function_call: 'function_call',
 }
 const REASONS = new Map(

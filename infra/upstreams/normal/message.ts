@@ -1,20 +1,30 @@
 import { isFields, type Fields } from '../json.ts'
+import { normalImages } from './images.ts'
 
 const TEXTS = ['reasoning', 'reasoning_content', 'refusal']
+/** Parts that are pictures. */
+const PICTURES = new Set(['image_url', 'output_image', 'image'])
 
 /**
  * A message, or a delta of one, with texts where OpenAI has texts: Mistral's content in parts is their text, its
- * thinking the reasoning. What is neither text nor parts is left out. Fields that are not known here stay.
+ * thinking the reasoning. What is neither text nor parts is left out. Pictures are told as OpenRouter does. Fields that
+ * are not known here stay.
  */
 export function normalMessage(message: Fields): Fields {
-  const { content } = message
+  const { content, images } = message
   const isPlain = (content === undefined || content === null || typeof content === 'string') && TEXTS.every(isText)
-  return isPlain ? message : withTexts(message)
+  const told = isPlain ? message : withTexts(message)
+  return images === undefined && told['images'] === undefined ? told : withImages(told)
 
   function isText(name: string): boolean {
     const value = message[name]
     return value === undefined || value === null || typeof value === 'string'
   }
+}
+
+function withImages({ images, ...message }: Fields): Fields {
+  const normal = normalImages(images)
+  return normal.length === 0 ? message : { ...message, images: normal }
 }
 
 function withTexts({ content, ...rest }: Fields): Fields {
@@ -33,7 +43,7 @@ function withParts(message: Fields, parts: Fields[]): Fields {
   const isThinking = ({ type }: Fields) => type === 'thinking' || type === 'reasoning'
   const thinking = parts.filter(isThinking)
   const refused = parts.filter(({ type }) => type === 'refusal')
-  const images = parts.filter(({ type }) => type === 'image_url')
+  const images = parts.filter(({ type }) => typeof type === 'string' && PICTURES.has(type))
   const said = parts.filter(part => !isThinking(part) && part['type'] !== 'refusal')
   const added = { reasoning: textOfParts(thinking), refusal: textOfParts(refused) }
   return {
@@ -41,7 +51,7 @@ function withParts(message: Fields, parts: Fields[]): Fields {
     content: textOfParts(said),
     ...(added.reasoning !== '' && { reasoning: textOr(message['reasoning']) + added.reasoning }),
     ...(added.refusal !== '' && { refusal: textOr(message['refusal']) + added.refusal }),
-    ...(images.length > 0 && { images: [...listOf(message['images']), ...images] }),
+    ...(images.length > 0 && { images: [message['images'] ?? [], images].flat() }),
   }
 }
 
@@ -72,4 +82,3 @@ function textOfCall(call: unknown): string {
 }
 
 const textOr = (value: unknown): string => (typeof value === 'string' ? value : '')
-const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])

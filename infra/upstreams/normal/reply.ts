@@ -11,10 +11,8 @@ import { wholeCalls } from './tool-calls.ts'
 export function normalReply(body: Fields): Fields {
   const raw = choicesOf(body)
   const choices = raw.map(normalChoice)
-  const hasCome = choices.some(
-    (choice, place) => typeof raw[place]?.['finish_reason'] === 'string' || says(messageOf(choice)),
-  )
-  if (!hasCome) throw nothingCame()
+  const hasEnded = raw.some(choice => finishOf(choice['finish_reason']) !== undefined)
+  if (!hasEnded && !choices.some(choice => says(messageOf(choice)))) throw nothingCame()
   return { ...body, choices }
 }
 

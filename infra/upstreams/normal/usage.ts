@@ -5,7 +5,7 @@ import type { UpstreamUsage } from './chunk.ts'
 const MOST_TOKENS = 100_000_000
 
 /** A figure of tokens. A text of digits is one, a fraction is rounded; what is negative or beyond any model is none. */
-function tokens(value: unknown): number | undefined {
+export function tokens(value: unknown): number | undefined {
   const figure = typeof value === 'string' && /^\d{1,12}$/.test(value) ? Number(value) : value
   if (typeof figure !== 'number' || !(figure >= 0) || figure > MOST_TOKENS) return undefined
   return Math.round(figure)

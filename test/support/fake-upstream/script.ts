@@ -118,5 +118,5 @@ export function promptWords(body: UpstreamBody): number {
 function textOf(content: unknown): string {
   if (typeof content === 'string') return content
   if (!Array.isArray(content)) return ''
-  return content.map(part => (part as { text?: string }).text ?? '').join('\n')
+  return content.flatMap(part => (part as { text?: string }).text ?? []).join('\n')
 }

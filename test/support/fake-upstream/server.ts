@@ -52,7 +52,7 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   }
 }
 
-const TAKEN = ['/v1/chat/completions', '/v1/embeddings', '/v1/videos']
+const TAKEN = ['/v1/chat/completions', '/v1/messages', '/v1/embeddings', '/v1/videos']
 
 const isFailing = ({ status, failTimes = Infinity }: FakeScript, earlierCalls: number): boolean =>
   status !== undefined && earlierCalls < failTimes

@@ -110,6 +110,15 @@ describe('the kind of a failure follows the status', () => {
     [401, error('invalid_api_key'), 'refused', 'invalid_api_key'],
     [402, error(), 'refused', undefined],
     [403, error(), 'refused', undefined],
+    [403, error('moderation_blocked'), 'rejected', 'moderation_blocked'],
+    [
+      403,
+      {
+        error: { code: 403, message: 'flagged', metadata: { reasons: ['x'], flagged_input: 'y', provider_name: 'z' } },
+      },
+      'rejected',
+      'content_policy_violation',
+    ],
     [404, error(), 'unknown_model', undefined],
     [408, error(), 'unavailable', undefined],
     [429, error(), 'rate_limited', undefined],

@@ -187,6 +187,7 @@ describe('a stream', () => {
     expect(chunks.map(({ delta, finish_reason }) => ({ ...(delta as Fields), finish_reason }))).toEqual([
       { role: 'assistant', content: '', finish_reason: null },
       { content: 'a', finish_reason: null },
+      { content: 'c', finish_reason: null },
       { finish_reason: 'stop' },
     ])
   })

@@ -4,6 +4,7 @@ import { createAssembly } from '../../../../domain/chat/assembly.rules.ts'
 import type { Chunk } from '../../../../infra/upstreams/normal/chunk.ts'
 import { usageOf } from '../../../../infra/upstreams/normal/usage.ts'
 import { storable } from '../../../../infra/upstreams/normal/text.ts'
+import { anthropicWire } from '../../../../infra/upstreams/anthropic/wire.ts'
 import { openAiWire } from '../../../../infra/upstreams/openai/wire.ts'
 import { UpstreamFailure } from '../../../../infra/upstreams/upstream.ts'
 import { replyBodyOf } from '../../../support/reply-body.ts'
@@ -12,10 +13,12 @@ import { asciiJson, QUIRKS, streamText, type Quirk } from '../../../support/upst
 type Fields = Record<string, any>
 const call = { path: '/chat/completions' as const, body: {}, signal: new AbortController().signal }
 
-async function streamed(parts: Uint8Array[]): Promise<{ choices: Fields[]; usage: Chunk['usage'] }> {
+const wireOf = ({ wire }: Quirk) => (wire === 'anthropic' ? anthropicWire : openAiWire)
+
+async function streamed(quirk: Quirk, parts: Uint8Array[]): Promise<{ choices: Fields[]; usage: Chunk['usage'] }> {
   const assembly = createAssembly()
   let usage: Chunk['usage']
-  for await (const chunks of openAiWire.eventsOf(call, replyBodyOf(parts))) {
+  for await (const chunks of wireOf(quirk).eventsOf(call, replyBodyOf(parts))) {
     for (const chunk of chunks) {
       assembly.add(chunk)
       usage = chunk.usage ?? usage
@@ -24,8 +27,8 @@ async function streamed(parts: Uint8Array[]): Promise<{ choices: Fields[]; usage
   return { choices: assembly.choices(), usage }
 }
 
-function replied({ reply }: Quirk): { choices: Fields[]; usage: Chunk['usage'] } {
-  const normal = openAiWire.replyOf(call, storable(JSON.parse(asciiJson(reply))) as Fields)
+function replied(quirk: Quirk): { choices: Fields[]; usage: Chunk['usage'] } {
+  const normal = wireOf(quirk).replyOf(call, storable(JSON.parse(asciiJson(quirk.reply))) as Fields)
   return { choices: normal['choices'] as Fields[], usage: usageOf(normal['usage']) }
 }
 
@@ -43,7 +46,13 @@ function told({ choices, usage }: { choices: Fields[]; usage: Chunk['usage'] }):
     calls: calls.map(({ function: { name, arguments: text } }) => ({ name, arguments: text })),
     finish,
     usage: usage ?? null,
+    ...sealsOf((message.reasoning_details ?? []) as Fields[]),
   }
+}
+
+function sealsOf(details: Fields[]): Pick<Quirk['expected'], 'seals'> {
+  const seals = details.flatMap(({ signature, data }) => signature ?? data ?? [])
+  return seals.length === 0 ? {} : { seals }
 }
 
 describe.each(QUIRKS.filter(([, { expected }]) => expected.failure !== true))('%s', (_name, quirk) => {
@@ -53,7 +62,14 @@ describe.each(QUIRKS.filter(([, { expected }]) => expected.failure !== true))('%
       fc.asyncProperty(fc.array(fc.nat(bytes.length), { maxLength: 40 }), async places => {
         const cuts = [0, ...places.toSorted((a, b) => a - b), bytes.length]
         const parts = cuts.slice(1).map((end, place) => bytes.subarray(cuts[place], end))
-        expect(told(await streamed(parts.filter(part => part.length > 0)))).toEqual(quirk.expected)
+        expect(
+          told(
+            await streamed(
+              quirk,
+              parts.filter(part => part.length > 0),
+            ),
+          ),
+        ).toEqual(quirk.expected)
       }),
       { numRuns: 30 },
     )
@@ -66,7 +82,7 @@ describe.each(QUIRKS.filter(([, { expected }]) => expected.failure !== true))('%
 
 describe.each(QUIRKS.filter(([, { expected }]) => expected.failure === true))('%s', (_name, quirk) => {
   test('is a failure before anything is told, streamed and not', async () => {
-    await expect(streamed([Buffer.from(streamText(quirk))])).rejects.toThrow(UpstreamFailure)
+    await expect(streamed(quirk, [Buffer.from(streamText(quirk))])).rejects.toThrow(UpstreamFailure)
     expect(() => replied(quirk)).toThrow(UpstreamFailure)
   })
 })
