@@ -7,6 +7,8 @@ import { sweepVideos } from '../domain/videos/retention.ts'
 import { endLostVideo, endVideo } from '../domain/videos/video-end.ts'
 import { endLostBatch, endWaitingBatch } from '../domain/batches/batch-end.ts'
 import { releaseForgottenHolds } from '../domain/jobs/hold-repair.ts'
+import { startDispatch, type EventSubscriber } from '../domain/events/dispatch.ts'
+import { tellLowCredit } from '../domain/ledger/low-credit.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
 import { startReconciler } from '../domain/jobs/reconciler.ts'
 import { startRelay } from '../domain/jobs/relay.ts'
@@ -33,6 +35,9 @@ export async function prepareControl(deps: WorkerDeps, config: Config): Promise<
   return { client }
 }
 
+/** Features that act on what others tell: events are dispatched while there are any. */
+const SUBSCRIBERS: readonly EventSubscriber[] = []
+
 /** Starts the relay, the reconciler and the sweeps. */
 export async function startControlLoops(deps: WorkerDeps, config: Config, { client }: Control): Promise<Stoppable> {
   const { namespace } = config.temporal
@@ -57,6 +62,7 @@ export async function startControlLoops(deps: WorkerDeps, config: Config, { clie
         video: (run, loss) => endLostVideo(deps, run, loss),
       },
     }),
+    startDispatch({ ...deps, subscribers: SUBSCRIBERS }),
     startLostProcesses({ ...deps, lostAfterMs: config.processLostMs }),
     startMaintenance({
       ...deps,
@@ -69,6 +75,7 @@ export async function startControlLoops(deps: WorkerDeps, config: Config, { clie
         () => sweepResponses(deps.db),
         () => sweepVideos(deps),
         () => releaseForgottenHolds(deps),
+        () => tellLowCredit(deps),
         () => sweepStorageParts(deps),
       ],
     }),

@@ -9,6 +9,7 @@ import { credentialRoutes } from '../domain/credentials/credential-routes.ts'
 import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
 import { createCredentialUse } from '../domain/credentials/credential-use.ts'
 import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
+import { EVENTS } from '../domain/events/events.sql.ts'
 import { JOB_CANCELS, JOB_COMMANDS, JOB_PLACES } from '../domain/jobs/jobs.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
@@ -30,7 +31,7 @@ import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
 /** Model calls that one worker process has under way for batches. */
 const ROWS_AT_ONCE = 64
 
-const CHANNELS = [JOB_CANCELS, JOB_COMMANDS, JOB_PLACES, MODEL_PAUSES, CREDENTIAL_CHANGES]
+const CHANNELS = [EVENTS, JOB_CANCELS, JOB_COMMANDS, JOB_PLACES, MODEL_PAUSES, CREDENTIAL_CHANGES]
 
 /** Everything a worker process works with. */
 export async function openWorkerDeps(config: Config, log: Log, name: string) {

@@ -141,11 +141,11 @@ export async function endBatch(tx: RunTransaction, batch: BatchRow, end: BatchEn
     errorFileId: end.errorFile?.id ?? null,
     lastError: end.lastError,
   })
-  await appendEvent(tx, {
+  appendEvent(tx, {
     owner,
     type: `batch.${end.status}`,
-    resourceId: batch.id,
-    data: {
+    subject: batch.id,
+    payload: {
       status: end.status,
       total: ended.rows_total,
       completed: ended.rows_completed,

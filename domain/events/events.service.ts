@@ -1,19 +1,34 @@
-import type { Transaction } from '../../infra/postgres/database.ts'
+import type { Database, Transaction } from '../../infra/postgres/database.ts'
+import { newRequestId } from '../ids.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
+import type { EventPayload, EventType } from './event-types.schema.ts'
+import { insertEvent, selectEventsAfter, type EventRow } from './events.sql.ts'
 
-export interface ProjectEvent {
+export interface ProjectEvent<T extends EventType> {
   owner: Owner
-  /** `<resource kind>.<what happened>`, such as `batch.completed`. */
-  type: string
-  resourceId: string
-  data: Record<string, unknown>
+  type: T
+  /** The id of what it happened to. */
+  subject: string
+  payload: EventPayload<T>
 }
 
-/** Tells what happened, in the transaction in which it did. `data` holds ids, states and figures, never content. */
-export async function appendEvent(tx: Transaction, event: ProjectEvent): Promise<void> {
-  await tx.query(
-    `INSERT INTO project_events (user_id, project_id, type, resource_id, data)
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb)`,
-    [event.owner.userId, event.owner.projectId, event.type, event.resourceId, JSON.stringify(event.data)],
-  )
+/**
+ * Tells what happened, in the transaction in which it did. The event gets its number as the transaction commits, so
+ * the events of an owner are numbered in the order of their commits.
+ */
+export function appendEvent<T extends EventType>(tx: Transaction, event: ProjectEvent<T>): void {
+  const { owner, type, subject, payload } = event
+  const row = { id: newRequestId(), userId: owner.userId, projectId: owner.projectId ?? '', type, subject, payload }
+  tx.atCommit(() => insertEvent(tx, row), 'last')
 }
+
+export type { EventRow } from './events.sql.ts'
+
+/** The events of a project, or of an account outside of any, after a number: in the order of their commits, none missed. */
+export const readEvents = (
+  { db }: { db: Database },
+  owner: Owner,
+  afterSeq: bigint,
+  limit: number,
+): Promise<EventRow[]> =>
+  selectEventsAfter(db, { userId: owner.userId, projectId: owner.projectId ?? '' }, afterSeq, limit)

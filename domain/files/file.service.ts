@@ -4,6 +4,7 @@ import { callbackify } from 'node:util'
 import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/store.ts'
 import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
+import { appendEvent } from '../events/events.service.ts'
 import { isId, newId } from '../ids.ts'
 import { openJobReading } from '../jobs/jobs.service.ts'
 import { listPage } from '../pages.rules.ts'
@@ -73,12 +74,13 @@ export async function writeFile(
 
 /** Makes a written file visible. */
 export async function publishFile(
-  tx: Queryable,
+  tx: Transaction,
   written: WrittenFile,
   details: { purpose: string; filename: string | null },
 ): Promise<FileRow> {
   const row = await setReady(tx, written.id, { ...written, ...details })
   if (row === undefined) throw new Error('the written file is gone')
+  appendEvent(tx, changed(row, 'file.created'))
   return row
 }
 
@@ -96,7 +98,7 @@ export async function uploadFile(
     mayGoOn,
   })
   try {
-    return fileView(await publishFile(deps.db, written, upload.details()))
+    return await inTransaction(deps.db, async tx => fileView(await publishFile(tx, written, upload.details())))
   } catch (error) {
     await discardQuietly(deps, written.id)
     throw error
@@ -144,10 +146,18 @@ export async function deleteFile(deps: Deps, caller: Caller, fileId: string): Pr
     if (job !== undefined)
       throw conflict(`The file is being read by ${job}. Cancel that or wait for its end.`, 'file_id')
     await setDeleting(tx, fileId)
+    appendEvent(tx, changed(file, 'file.deleted'))
     return file
   })
   await discardQuietly(deps, row.id)
 }
+
+const changed = <T extends 'file.created' | 'file.deleted'>(file: FileRow, type: T) => ({
+  owner: { userId: file.user_id, projectId: file.project_id },
+  type,
+  subject: file.id,
+  payload: { purpose: file.purpose, bytes: Number(file.bytes) },
+})
 
 async function requireFile(db: Queryable, owner: Owner, fileId: string): Promise<FileRow> {
   const row = isId('file', fileId) ? await selectFile(db, owner, fileId) : undefined

@@ -72,9 +72,27 @@ export async function insertCredit(
   await tx.query('SELECT pg_notify($1::text, $2::text)', [ACCOUNT_CHANGES, userId])
   return queryOne<AccountRow>(
     tx,
-    'UPDATE accounts SET balance_nanos = balance_nanos + $2::bigint WHERE user_id = $1::text RETURNING *',
+    `UPDATE accounts SET balance_nanos = balance_nanos + $2::bigint, low_below_nanos = CASE WHEN $2::bigint > 0
+       THEN nullif(greatest(0, (balance_nanos + $2::bigint) / 10), 0) ELSE low_below_nanos END
+     WHERE user_id = $1::text RETURNING *`,
     [userId, amountNanos],
   )
+}
+
+/** Accounts whose balance is below the mark that their last credit set, which they lose with that. */
+export async function takeLowAccounts(
+  tx: Transaction,
+  limit: number,
+): Promise<{ user_id: string; balance_nanos: Nanos; low_below_nanos: Nanos }[]> {
+  const { rows } = await tx.query<{ user_id: string; balance_nanos: Nanos; low_below_nanos: Nanos }>(
+    `WITH low AS (
+       SELECT user_id, balance_nanos, low_below_nanos FROM accounts WHERE balance_nanos < low_below_nanos
+       ORDER BY user_id LIMIT $1::integer FOR UPDATE SKIP LOCKED)
+     UPDATE accounts a SET low_below_nanos = NULL FROM low WHERE a.user_id = low.user_id
+     RETURNING low.user_id, low.balance_nanos, low.low_below_nanos`,
+    [limit],
+  )
+  return rows.toSorted((one, other) => (one.user_id < other.user_id ? -1 : 1))
 }
 
 /** What a hold belongs to: a run of a resource's job. */

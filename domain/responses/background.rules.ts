@@ -50,13 +50,15 @@ export function createBackgroundStream(begun: ResponseState, idOf: IdOf): Backgr
   }
 }
 
+type EndedState = ResponseState & { status: Exclude<ResponseState['status'], 'queued' | 'in_progress'> }
+
 /** The response when its turn has ended, from all that the turn's log holds. */
 export function settledState(
   begun: ResponseState,
   idOf: IdOf,
   log: readonly NewEvent[],
   outcome: TurnOutcome,
-): ResponseState {
+): EndedState {
   const stream = createBackgroundStream(begun, idOf)
   log.forEach(event => stream.add(event))
   const { output, finishReason } = stream.assembled()

@@ -3,6 +3,7 @@ import { inTransaction, type Database, type Transaction } from '../../infra/post
 import type { AgentTurnCreateRequest } from '../turns/turn.schema.ts'
 import { usageView } from '../chat/usage.rules.ts'
 import { badRequest } from '../errors.ts'
+import { appendEvent } from '../events/events.service.ts'
 import type { LogReaders } from '../event-log/event-log.reader.ts'
 import { findLog, readLog } from '../event-log/event-log.service.ts'
 import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
@@ -71,6 +72,8 @@ export async function settleResponse(tx: Transaction, turn: TurnRow, end: TurnEn
   const log = await readLog(tx, uuidOf(turn.id))
   const settled = settledState(stateOf(row), itemIds(row.id), log, { ...end, usage })
   await setResponseEnded(tx, owner, settled)
+  const { status } = settled
+  appendEvent(tx, { owner, type: `response.${status}`, subject: row.id, payload: { status, model: row.model } })
 }
 
 /** Errors: 404. */

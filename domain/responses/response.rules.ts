@@ -89,7 +89,9 @@ const outputText = (output: readonly ResponseItem[]): string =>
     .join('')
 
 /** How a chat's end is a response's. */
-export function endingOf(finishReason: string | undefined): Pick<ResponseState, 'status' | 'incompleteReason'> {
+export function endingOf(
+  finishReason: string | undefined,
+): Pick<ResponseState, 'incompleteReason'> & { status: 'completed' | 'incomplete' } {
   if (finishReason === 'length') return { status: 'incomplete', incompleteReason: 'max_output_tokens' }
   if (finishReason === 'content_filter') return { status: 'incomplete', incompleteReason: 'content_filter' }
   return { status: 'completed', incompleteReason: null }

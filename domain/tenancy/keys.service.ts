@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { inTransaction, type Database, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, notFound, rateLimited, unauthorized } from '../errors.ts'
+import { appendEvent } from '../events/events.service.ts'
 import { newId } from '../ids.ts'
 import { secondsToNextDay } from '../time-window.rules.ts'
 import type { KeyCache } from './key-cache.ts'
@@ -44,17 +45,23 @@ export interface CreateKeyRequest {
 }
 
 /** Makes a key. The secret is in the reply and nowhere else: only its SHA-256 is stored. */
-export async function createApiKey(
-  deps: { db: Queryable },
-  request: CreateKeyRequest,
-): Promise<{ key: KeyRow; secret: string }> {
-  await requireUser(deps, request.userId)
-  await requireProjectOfUser(deps, request)
+export const createApiKey = (deps: Deps, request: CreateKeyRequest): Promise<CreatedKey> =>
+  inTransaction(deps.db, tx => createKeyIn(tx, request))
+
+export interface CreatedKey {
+  key: KeyRow
+  secret: string
+}
+
+/** The same within a transaction. */
+export async function createKeyIn(tx: Transaction, request: CreateKeyRequest): Promise<CreatedKey> {
+  await requireUser({ db: tx }, request.userId)
+  await requireProjectOfUser({ db: tx }, request)
   requireLimit(request.requestsPerMinute, 'requests_per_minute')
   requireLimit(request.concurrentStreams, 'concurrent_streams')
   requireLimit(request.requestsPerDay, 'requests_per_day')
   const secret = newSecret()
-  const key = await insertKey(deps.db, {
+  const key = await insertKey(tx, {
     id: newId('key'),
     sha256: sha256(secret),
     hint: `…${secret.slice(-4)}`,
@@ -70,8 +77,16 @@ export async function createApiKey(
     expiresAt: request.expiresAt ?? null,
   })
   if (key === undefined) throw new Error('the key was not inserted')
+  appendEvent(tx, changed(key, 'key.created'))
   return { key, secret }
 }
+
+const changed = <T extends 'key.created' | 'key.revoked'>(key: KeyRow, type: T) => ({
+  owner: { userId: key.user_id, projectId: key.project_id },
+  type,
+  subject: key.id,
+  payload: { name: key.name, hint: key.hint },
+})
 
 function requireLimit(limit: number | undefined, param: string): void {
   if (limit === undefined || (Number.isInteger(limit) && limit >= 1)) return
@@ -96,9 +111,11 @@ export async function revokeApiKey(deps: Deps, keyId: string): Promise<KeyRow> {
 
 /** The same within a transaction. */
 export async function revokeKeyIn(tx: Transaction, keyId: string): Promise<KeyRow> {
-  const key = await setKeyRevoked(tx, keyId)
-  if (key === undefined) throw notFound('API key', 'key')
+  const revoked = await setKeyRevoked(tx, keyId)
+  if (revoked === undefined) throw notFound('API key', 'key')
   await announceKeyChange(tx, keyId)
+  const { was_revoked: wasRevoked, ...key } = revoked
+  if (!wasRevoked) appendEvent(tx, changed(key, 'key.revoked'))
   return key
 }
 

@@ -98,9 +98,15 @@ export async function selectKeys(db: Queryable, userId: string | undefined): Pro
   return (await db.query<KeyRow>(text, [userId ?? null])).rows
 }
 
-export async function setKeyRevoked(db: Queryable, keyId: string): Promise<KeyRow | undefined> {
-  const text = `UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1::text RETURNING ${COLUMNS}`
-  return queryFirst<KeyRow>(db, text, [keyId])
+/** Says whether it was revoked before. */
+export async function setKeyRevoked(
+  db: Queryable,
+  keyId: string,
+): Promise<(KeyRow & { was_revoked: boolean }) | undefined> {
+  const text = `WITH before AS (SELECT revoked_at IS NOT NULL AS was_revoked FROM api_keys WHERE id = $1::text FOR UPDATE)
+    UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) FROM before WHERE id = $1::text
+    RETURNING ${COLUMNS}, was_revoked`
+  return queryFirst<KeyRow & { was_revoked: boolean }>(db, text, [keyId])
 }
 
 /** Reaches every process's cache when the transaction commits. */

@@ -7,7 +7,7 @@ import { badRequest, conflict, DomainError, paymentRequired } from '../errors.ts
 import { newId } from '../ids.ts'
 import { postCredit } from '../ledger/ledger.service.ts'
 import { parseUsd } from '../ledger/money.rules.ts'
-import { createApiKey, revokeKeyIn } from '../tenancy/keys.service.ts'
+import { createKeyIn, revokeKeyIn, type CreatedKey } from '../tenancy/keys.service.ts'
 import { createProject, createUserIn, requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { isStorable, isTooDeep } from '../text.rules.ts'
 import { secondsToNextDay } from '../time-window.rules.ts'
@@ -186,22 +186,18 @@ async function renewTrial(tx: Transaction, terms: Terms, { hashes }: Asker, tria
 }
 
 type Trial = Pick<TrialRow, 'id' | 'user_id' | 'project_id' | 'expires_at'>
-type MadeKey = Awaited<ReturnType<typeof createApiKey>>
 
-const newTrialKey = (tx: Transaction, { settings, model }: Terms, trial: Trial): Promise<MadeKey> =>
-  createApiKey(
-    { db: tx },
-    {
-      userId: trial.user_id,
-      projectId: trial.project_id,
-      name: NAME,
-      allowedModels: [model],
-      requestsPerDay: settings.requestsPerDay,
-      expiresAt: trial.expires_at,
-    },
-  )
+const newTrialKey = (tx: Transaction, { settings, model }: Terms, trial: Trial): Promise<CreatedKey> =>
+  createKeyIn(tx, {
+    userId: trial.user_id,
+    projectId: trial.project_id,
+    name: NAME,
+    allowedModels: [model],
+    requestsPerDay: settings.requestsPerDay,
+    expiresAt: trial.expires_at,
+  })
 
-const trialView = ({ settings, model }: Terms, trial: Trial, { key, secret }: MadeKey): VscodeTrialResponse => ({
+const trialView = ({ settings, model }: Terms, trial: Trial, { key, secret }: CreatedKey): VscodeTrialResponse => ({
   object: 'vscode_trial',
   trial_id: trial.id,
   api_key: secret,

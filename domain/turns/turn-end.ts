@@ -52,11 +52,11 @@ async function endTurnIn(deps: Deps, tx: RunTransaction, turn: TurnRow, end: Tur
   await appendIn(tx, last)
   await setTurnEnded(tx, turn.id, end.ending, end.error)
   await deps.turnSettled(tx, turn, end)
-  await appendEvent(tx, {
+  appendEvent(tx, {
     owner,
     type: `turn.${end.ending}`,
-    resourceId: turn.id,
-    data: { status: end.ending, model: turn.model, cost_usd: usdNumber(end.call?.costNanos ?? 0n) },
+    subject: turn.id,
+    payload: { status: end.ending, model: turn.model, cost_usd: usdNumber(end.call?.costNanos ?? 0n) },
   })
   const { call } = end
   tx.atCommit(() =>

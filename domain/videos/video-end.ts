@@ -44,11 +44,11 @@ async function endVideoIn(
   error: string | null,
 ): Promise<void> {
   await setVideoEnded(tx, video.id, ending, error)
-  await appendEvent(tx, {
+  appendEvent(tx, {
     owner: ownerOf(video),
     type: `video.${ending}`,
-    resourceId: video.id,
-    data: { status: ending, model: video.model, cost_usd: usdNumber(costOf(video, ending)) },
+    subject: video.id,
+    payload: { status: ending, model: video.model, cost_usd: usdNumber(costOf(video, ending)) },
   })
 }
 

@@ -26,9 +26,10 @@ export interface Transaction extends Queryable {
   readonly inTransaction: true
   /**
    * Sends statements together with COMMIT: a lock that they take is held for no longer than the server needs to
-   * commit. What fails among them rolls everything back. All are sent before `send` waits for anything.
+   * commit. What fails among them rolls everything back. All are sent before `send` waits for anything. Those that are
+   * `last` are sent behind all others: their locks are the last in everybody's order.
    */
-  atCommit(send: () => Promise<unknown>): void
+  atCommit(send: () => Promise<unknown>, place?: 'last'): void
 }
 
 export interface Database extends Queryable {
@@ -93,6 +94,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 export async function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   return withClient(db.pool, async client => {
     const atCommit: (() => Promise<unknown>)[] = []
+    const atLast: (() => Promise<unknown>)[] = []
     let isOver = false
     await run(client, 'BEGIN')
     try {
@@ -103,12 +105,12 @@ export async function inTransaction<T>(db: Database, work: (tx: Transaction) => 
           if (isOver) throw new Error('a statement came after its transaction')
           return run(client, statement, values)
         },
-        atCommit: send => {
+        atCommit: (send, place) => {
           if (isOver) throw new Error('atCommit came after its transaction')
-          atCommit.push(send)
+          ;(place === 'last' ? atLast : atCommit).push(send)
         },
       })
-      const last = atCommit.map(send => send())
+      const last = [...atCommit, ...atLast].map(send => send())
       isOver = true
       await commit(client, last)
       return result

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from '@jest/globals'
+import { EVENTS } from '../../domain/events/events.sql.ts'
 import { endJob, startJob } from '../../domain/jobs/jobs.service.ts'
 import { JOB_COMMANDS, JOB_PLACES, type JobRow } from '../../domain/jobs/jobs.sql.ts'
 import type { JobKind, JobRun } from '../../domain/jobs/jobs.rules.ts'
@@ -47,7 +48,7 @@ export function jobBench(): JobBench {
     const own = await createDatabase()
     await migrate(own.url)
     const db = openDatabase({ url: own.url, poolSize: 6, applicationName: 'ipop-test-jobs' })
-    const listener = await openListener(own.url, [JOB_COMMANDS, JOB_PLACES], silentLog)
+    const listener = await openListener(own.url, [EVENTS, JOB_COMMANDS, JOB_PLACES], silentLog)
     ends.push(
       () => listener.close(),
       () => db.close(),
