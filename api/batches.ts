@@ -36,7 +36,7 @@ export const batchRoutes = [
     body: CreateBatchRequest,
     reply: BatchJob,
     errors: { 404: 'There is no such file' },
-    handle: ({ caller, body, header }, deps) => createBatch(deps, caller, body, header('idempotency-key')),
+    handle: ({ caller, body, requestKey }, deps) => createBatch(deps, caller, body, requestKey),
   }),
   route({
     method: 'GET',

@@ -9,6 +9,7 @@ import type { KeyCache } from '../domain/tenancy/key-cache.ts'
 import type { KeyWatch } from '../domain/tenancy/key-watch.ts'
 import type { ThreadWork } from '../domain/threads/thread-work.ts'
 import type { TrialDeps } from '../domain/trials/trial.service.ts'
+import type { ByteBudget } from '../infra/byte-budget.ts'
 import type { Config } from '../infra/config.ts'
 import type { SecretBox } from '../infra/crypto/sealing.ts'
 import type { SharedTransaction } from '../infra/postgres/shared-transaction.ts'
@@ -46,6 +47,7 @@ export interface ApiDeps extends ChatDeps {
   identityHash: TrialDeps['identityHash']
   outbound: Outbound
   threadWork: ThreadWork
+  byteBudget: ByteBudget
   logReaders: LogReaders
   log: Log
   metrics: Metrics

@@ -40,10 +40,10 @@ export const responseRoutes = [
     headers: IDEMPOTENCY_HEADERS,
     repeats: ({ body }) => (body.background === true ? undefined : 'responses.create'),
     streams: ({ body }) => body.stream === true,
-    handle: async ({ requestId, caller, body, header, signal, annotate }, deps) => {
+    handle: async ({ requestId, caller, body, requestKey, signal, annotate }, deps) => {
       const call = { requestId, caller, request: body, signal, annotate }
       if (body.background === true) {
-        const response = await createBackgroundResponse(deps, call, header('idempotency-key'))
+        const response = await createBackgroundResponse(deps, call, requestKey)
         if (body.stream !== true) return response
         const events = await replayResponse(deps, caller, response.id, -1, signal)
         return new EventStream(events, failureAsTyped, { resumable: true })

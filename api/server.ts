@@ -21,7 +21,7 @@ import { beginProcessLife } from '../domain/processes/process-life.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createRequireStorage } from '../domain/storage/storage.service.ts'
 import { createKeyCache } from '../domain/tenancy/key-cache.ts'
-import { openThreadWork } from '../domain/threads/thread-work.ts'
+import { largeJson, openThreadWork } from '../domain/threads/thread-work.ts'
 import { createKeyWatch } from '../domain/tenancy/key-watch.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
@@ -32,6 +32,7 @@ import { createMetrics, serveMetrics, shareMetrics, type Metrics } from '../infr
 import { createDiskSpace } from '../infra/objects/disk-space.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
 import { createOutbound } from '../infra/outbound/outbound.ts'
+import { createByteBudget } from '../infra/byte-budget.ts'
 import { openDatabase, type Database } from '../infra/postgres/database.ts'
 import { createSharedTransaction } from '../infra/postgres/shared-transaction.ts'
 import { openListener, type Listener } from '../infra/postgres/listener.ts'
@@ -104,8 +105,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const { stop: stopHolding, ...holding } = await beginHolding({ db, listener, log }, config)
   const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
   const outbound = createOutbound(config.outbound)
-  const upstreams = createUpstreamClient(config.upstreams, outbound)
   const threadWork = openThreadWork()
+  const upstreams = createUpstreamClient(config.upstreams, outbound, largeJson(threadWork))
   const deps: ApiDeps = {
     config,
     db,
@@ -118,6 +119,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     credentialUse: createCredentialUse({ db, log }),
     secrets,
     threadWork,
+    byteBudget: createByteBudget(config.largeRequestBytes),
     identityHash: createKeyedHash(requireSigningKey(config), 'trial identities'),
     outbound,
     appendEvents: createEventAppends(db),
@@ -148,8 +150,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       await Promise.allSettled(underWay)
       metricsServer?.close()
       await Promise.all([deps.requestLimits.stop(), deps.streamLimits.stop(), deps.keyWatch.stop(), stopHolding()])
-      await threadWork.stop()
-      await upstreams.close()
+      await Promise.all([threadWork.stop(), upstreams.close()])
       await outbound.close()
       await listener.close()
       await db.close()

@@ -24,8 +24,8 @@ export const turnRoutes = [
     reply: AgentTurnResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
     streams: ({ header }) => wantsEvents(header('accept')),
-    handle: async ({ caller, body, header, signal }, deps) => {
-      const turn = await createTurn(deps, caller, body, header('idempotency-key'))
+    handle: async ({ caller, body, requestKey, header, signal }, deps) => {
+      const turn = await createTurn(deps, caller, body, requestKey)
       if (!wantsEvents(header('accept'))) return turn
       return new EventStream(await readTurnEvents(deps, caller, turn.request_id, 0, signal), failureAsEvent, {
         headers: { location: turn.detail_url ?? '' },

@@ -26,8 +26,8 @@ export const videoRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: VideoGenerationJob,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
-    handle: async ({ caller, body, header }, deps) =>
-      new Reply(await createVideo(deps, caller, body, header('idempotency-key')), { status: 202 }),
+    handle: async ({ caller, body, requestKey }, deps) =>
+      new Reply(await createVideo(deps, caller, body, requestKey), { status: 202 }),
   }),
   route({
     method: 'GET',

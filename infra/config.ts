@@ -59,6 +59,7 @@ const Environment = Type.Object({
   PROCESS_LOST_SECONDS: Type.Integer({ minimum: 3, maximum: 3600, default: 30 }),
   STREAM_LEASE_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
   STREAM_STALL_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 120 }),
+  LARGE_REQUESTS_MB: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 512 }),
   STORAGE_QUOTA_MB: Type.Integer({ minimum: 0, maximum: 100_000_000, default: 1024 }),
   STORAGE_QUOTA_WITHOUT_CREDIT_MB: Type.Integer({ minimum: 0, maximum: 100_000_000, default: 64 }),
   STORAGE_LEAST_FREE_MB: Type.Integer({ minimum: 0, maximum: 100_000_000, default: 512 }),
@@ -122,6 +123,8 @@ export interface Config {
   streamLeaseMs: number
   /** After how long a client that reads nothing of a stream is given up. */
   streamStallMs: number
+  /** Of request bodies, and what is loaded for them, that an API process holds at once; small ones aside. */
+  largeRequestBytes: number
   storage: {
     /** What an account keeps at most, in bytes, where it has no quota of its own. */
     quotas: { withCredit: number; withoutCredit: number }
@@ -176,6 +179,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       replyTimeoutMs: e.UPSTREAM_REPLY_TIMEOUT_SECONDS * 1000,
       idleTimeoutMs: e.UPSTREAM_IDLE_TIMEOUT_SECONDS * 1000,
     },
+    largeRequestBytes: e.LARGE_REQUESTS_MB * MIB,
     defaultRequestsPerMinute: e.DEFAULT_REQUESTS_PER_MINUTE || null,
     processLostMs: e.PROCESS_LOST_SECONDS * 1000,
     streamLeaseMs: e.STREAM_LEASE_SECONDS * 1000,

@@ -13,7 +13,7 @@ import { EVENTS } from '../domain/events/events.sql.ts'
 import { JOB_CANCELS, JOB_COMMANDS, JOB_PLACES } from '../domain/jobs/jobs.sql.ts'
 import { newRouteExperience } from '../domain/routing/routing.service.ts'
 import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
-import { openThreadWork } from '../domain/threads/thread-work.ts'
+import { largeJson, openThreadWork } from '../domain/threads/thread-work.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey, type Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
@@ -46,10 +46,10 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
   const credentialsOf = createCredentialsOf({ db, listener, secrets, log })
   const metrics = createMetrics(`worker-${name}`)
   const outbound = createOutbound(config.outbound)
-  const upstreams = createUpstreamClient(config.upstreams, outbound)
+  const threadWork = openThreadWork()
+  const upstreams = createUpstreamClient(config.upstreams, outbound, largeJson(threadWork))
   const metricsServer =
     config.metricsPort === undefined ? undefined : await serveMetrics(metrics.registry, config.host, config.metricsPort)
-  const threadWork = openThreadWork()
   const deps: BatchActivityDeps & TurnActivityDeps = {
     db,
     objects: openObjectStore(config, requireSigningKey(config)),

@@ -4,33 +4,47 @@ import { setImmediate } from 'node:timers/promises'
 import { createBrotliDecompress, createUnzip } from 'node:zlib'
 import type { Context } from 'koa'
 import { badRequest, DomainError } from '../../domain/errors.ts'
+import { JsonBudget, MOST_STRUCTURES } from '../../domain/json-budget.ts'
 import { isTooDeep } from '../../domain/text.rules.ts'
 import type { ParsedJson } from '../../domain/threads/tasks.ts'
-import { BodyBudget, MOST_STRUCTURES } from './body-budget.ts'
+import { ByteBlocks } from '../../infra/byte-blocks.ts'
 
 /** Larger ones are parsed in a thread: this many bytes take up to some 15 ms. */
 const PARSED_HERE_BYTES = 1024 * 1024
 
-/** Parses what is too large for the event loop. */
-export type ParseLarge = (bytes: ArrayBuffer) => Promise<ParsedJson>
+/** What is done with bodies that are too large for the event loop. */
+export interface LargeBodies {
+  /** Told before so many bytes are held: either the length that was given, or the most there may be. Errors: 503. */
+  hold(bytes: number): void
+  parse(blocks: Uint8Array<ArrayBuffer>[]): Promise<ParsedJson>
+}
 
-/** The request's JSON value. Errors: 400, 413 (also for what it holds: BodyBudget), 415, those of the thread. */
-export async function readJsonBody(ctx: Context, limitBytes: number, parseLarge: ParseLarge): Promise<unknown> {
+/** The request's JSON value. Errors: 400, 413 (also for what it holds: JsonBudget), 415, 503, those of the thread. */
+export async function readJsonBody(ctx: Context, limitBytes: number, large: LargeBodies): Promise<unknown> {
   requireJsonType(ctx)
-  const bytes = await collect(ctx.req, decoderOf(ctx.req), limitBytes)
-  if (bytes.length === 0) throw badRequest('The request needs a JSON body.')
-  const value = bytes.length > PARSED_HERE_BYTES ? valueOf(await parseLarge(bufferOf(bytes))) : parse(bytes)
+  const body = await collect(ctx.req, decoderOf(ctx.req), limitBytes, large)
+  if (body.sizeBytes === 0) throw badRequest('The request needs a JSON body.')
+  const { blocks } = body
+  const value = blocks === undefined ? parse(body.bytes) : valueOf(await large.parse(blocks))
   // A turn for others before it is checked and worked with.
-  if (bytes.length > MOST_STRUCTURES) await setImmediate()
+  if (body.sizeBytes > MOST_STRUCTURES) await setImmediate()
   return value
 }
 
 /** All bytes, decoded where they come in a content encoding; those that arrive are counted before they are kept. */
-function collect(request: IncomingMessage, decoder: Transform | undefined, limitBytes: number): Promise<Buffer> {
-  if (Number(request.headers['content-length']) > limitBytes) throw tooLarge(limitBytes)
+function collect(
+  request: IncomingMessage,
+  decoder: Transform | undefined,
+  limitBytes: number,
+  large: LargeBodies,
+): Promise<HeldBody> {
+  const length = Number(request.headers['content-length'] ?? 0)
+  if (length > limitBytes) throw tooLarge(limitBytes)
+  const mostBytes = decoder === undefined && length > 0 ? length : limitBytes
+  if (length > PARSED_HERE_BYTES) large.hold(mostBytes)
   const source = decoder === undefined ? request : request.pipe(decoder)
   return new Promise((resolve, reject) => {
-    const held = new HeldBody(limitBytes)
+    const held = new HeldBody(limitBytes, () => length > PARSED_HERE_BYTES || large.hold(mostBytes))
     const refuse = (error: unknown) => {
       source.off('data', onData)
       request.unpipe().pause()
@@ -45,36 +59,58 @@ function collect(request: IncomingMessage, decoder: Transform | undefined, limit
       }
     }
     source.on('data', onData)
-    source.once('end', () => resolve(held.bytes))
+    source.once('end', () => resolve(held))
     decoder?.once('error', () => refuse(badRequest('The body could not be read.')))
     request.once('close', () => request.complete || refuse(badRequest('The body could not be read.')))
   })
 }
 
+/** Some bytes as they came; more than are parsed here as blocks. */
 class HeldBody {
-  private readonly parts: Buffer[] = []
+  sizeBytes = 0
+  private parts: Buffer[] = []
+  private large: ByteBlocks | undefined
+  private budget: JsonBudget | undefined
   private readonly limitBytes: number
-  private sizeBytes = 0
-  private budget: BodyBudget | undefined
+  private readonly becomesLarge: () => void
 
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, becomesLarge: () => void) {
     this.limitBytes = limitBytes
+    this.becomesLarge = becomesLarge
   }
 
-  /** Errors: 413. */
+  /** Errors: 413, 503. */
   take(part: Buffer): void {
     this.sizeBytes += part.length
     if (this.sizeBytes > this.limitBytes) throw tooLarge(this.limitBytes)
-    this.parts.push(part)
-    // Fewer bytes cannot hold more than the budget allows, but for levels, which are looked at later.
-    if (this.sizeBytes <= MOST_STRUCTURES) return
-    if (this.budget !== undefined) return this.budget.take(part)
-    this.budget = new BodyBudget()
-    for (const earlier of this.parts) this.budget.take(earlier)
+    if (this.large !== undefined) this.large.add(part)
+    else this.parts.push(part)
+    this.count(part)
+    if (this.large === undefined && this.sizeBytes > PARSED_HERE_BYTES) this.enlarge()
   }
 
   get bytes(): Buffer {
     return this.parts.length === 1 ? (this.parts[0] as Buffer) : Buffer.concat(this.parts)
+  }
+
+  /** Undefined where it is to be parsed here. */
+  get blocks(): Uint8Array<ArrayBuffer>[] | undefined {
+    return this.large?.blocks
+  }
+
+  private count(part: Buffer): void {
+    // Fewer bytes cannot hold more than the budget allows, but for levels, which are looked at later.
+    if (this.sizeBytes <= MOST_STRUCTURES) return
+    if (this.budget !== undefined) return this.budget.take(part)
+    this.budget = new JsonBudget()
+    for (const earlier of this.parts) this.budget.take(earlier)
+  }
+
+  private enlarge(): void {
+    this.becomesLarge()
+    this.large = new ByteBlocks()
+    for (const part of this.parts) this.large.add(part)
+    this.parts = []
   }
 }
 
@@ -107,12 +143,9 @@ function parse(bytes: Buffer): unknown {
 
 function valueOf(parsed: ParsedJson): unknown {
   if ('value' in parsed) return parsed.value
+  if ('refusal' in parsed) throw badRequest(parsed.refusal)
   throw parsed.fault === 'not_utf8' ? notUtf8() : notJson()
 }
-
-/** The bytes as they can be moved to a thread. */
-const bufferOf = ({ buffer, byteOffset, length }: Buffer): ArrayBuffer =>
-  (buffer.byteLength === length ? buffer : buffer.slice(byteOffset, byteOffset + length)) as ArrayBuffer
 
 const notUtf8 = () => badRequest('The body is not valid UTF-8.')
 const notJson = () => badRequest('The body is not valid JSON.')

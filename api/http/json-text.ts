@@ -1,7 +1,28 @@
+import { isLarge } from '../../infra/large-json.ts'
+import type { ThreadDeps } from '../../domain/threads/thread-work.ts'
+import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
+
 /** A body that is JSON already. */
 export class JsonText {
-  readonly text: string
-  constructor(text: string) {
+  readonly text: string | Uint8Array
+  constructor(text: string | Uint8Array) {
     this.text = text
   }
+}
+
+/** Whose reply it is. */
+interface Asker {
+  caller: Caller | undefined
+  signal: AbortSignal
+}
+
+/** The JSON of a reply; of a large one written in a thread. Errors: 503; the signal's reason. */
+export function jsonOf(
+  { threadWork }: ThreadDeps,
+  { caller, signal }: Asker,
+  value: unknown,
+): string | Promise<Uint8Array> {
+  return isLarge(value)
+    ? threadWork.writeJson({ tenant: caller?.owner.userId ?? '', signal }, value)
+    : JSON.stringify(value)
 }

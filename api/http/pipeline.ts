@@ -3,6 +3,7 @@ import type { TSchema } from 'typebox'
 import { authenticate, callerOf, limitDay } from '../../domain/tenancy/keys.service.ts'
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
+import type { RequestKey } from '../../domain/idempotency/idempotency.service.ts'
 import { writeAccessLine } from './access-log.ts'
 import { apiKeyOf } from './api-key.ts'
 import { readJsonBody } from './body.ts'
@@ -10,10 +11,12 @@ import { isFault } from './errors.ts'
 import { connectionSignal } from './connection.ts'
 import { keyEndOf, watchKey } from './key-end.ts'
 import { enterStream, limitRequests } from './limits.ts'
-import { digestOf, handleOnce } from './repeats.ts'
+import { HeldBytes } from './held-bytes.ts'
+import { digestOf, handleOnce, requestKeyOf } from './repeats.ts'
 import { sendError, sendReply } from './reply.ts'
 import type { AnyRoute, Auth, RouteRequest } from './route.ts'
 import { requireValid } from '../../domain/validation.rules.ts'
+import { jsonOf } from './json-text.ts'
 import type { Passage } from './passage.ts'
 import { readTexts } from './validate.ts'
 
@@ -26,19 +29,23 @@ export type Answer = (ctx: Context, passage: Passage) => Promise<void>
 export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
   return async (ctx, passage) => {
     const gone = connectionSignal(ctx.req.socket)
+    const held = new HeldBytes(deps.byteBudget, () => tenantOf(passage))
     try {
       const caller = await identify(route, deps, ctx, passage)
       const digest = digestOf(route, ctx.req)
       const read = { params: readParams(route, ctx), query: readQuery(route, ctx) }
-      const body = route.body === undefined ? undefined : await readBody(route, route.body, deps, ctx, passage, gone)
-      const request = requestOf(ctx, passage, { caller, ...read, body, gone })
+      const body =
+        route.body === undefined ? undefined : await readBody(route, route.body, deps, ctx, { passage, held, gone })
+      const requestKey = requestKeyOf(ctx.req, digest)
+      const request = requestOf(ctx, passage, { caller, ...read, body, requestKey, held, gone })
       const leave = await enterStream(route, deps, passage.key, request)
       const unwatch = watchKey(route, deps, ctx, passage, request)
       try {
-        const result = await (digest === undefined
+        const result = await (requestKey === undefined
           ? route.handle(request, deps)
-          : handleOnce(route, deps, request, digest))
-        await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log, gone })
+          : handleOnce(route, deps, request, requestKey))
+        const write = (value: unknown) => jsonOf(deps, request, value)
+        await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log, gone, write })
       } finally {
         unwatch?.()
         leave?.()
@@ -47,6 +54,8 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
       if (isFault(error) && !gone.aborted)
         deps.log.error({ requestId: passage.requestId, err: error }, 'request failed')
       sendError(ctx, keyEndOf(gone) ?? error, passage)
+    } finally {
+      held.release()
     }
     writeAccessLine(deps, ctx, passage, route.path, gone)
   }
@@ -70,13 +79,15 @@ interface ReadRequest {
   params: unknown
   query: unknown
   body: unknown
+  requestKey: RequestKey | undefined
+  held: HeldBytes
   gone: AbortSignal
 }
 
 function requestOf(
   ctx: Context,
   passage: Passage,
-  { caller, params, query, body, gone }: ReadRequest,
+  { caller, params, query, body, requestKey, held, gone }: ReadRequest,
 ): RouteRequest<undefined, undefined, undefined, Auth> {
   return {
     requestId: passage.requestId,
@@ -85,6 +96,8 @@ function requestOf(
     params: params as undefined,
     query: query as undefined,
     body: body as undefined,
+    requestKey,
+    hold: bytes => held.take(bytes),
     header: name => ctx.get(name) || undefined,
     upload: ctx.req,
     signal: gone,
@@ -106,17 +119,19 @@ function readQuery(route: AnyRoute, ctx: Context): unknown {
   return query
 }
 
+const tenantOf = ({ key, clientAddress }: Passage): string => key?.user_id ?? clientAddress()
+
 async function readBody(
   route: AnyRoute,
   schema: TSchema,
   { threadWork }: ApiDeps,
   ctx: Context,
-  { key, clientAddress }: Passage,
-  signal: AbortSignal,
+  { passage, held, gone }: { passage: Passage; held: HeldBytes; gone: AbortSignal },
 ): Promise<unknown> {
-  const body = await readJsonBody(ctx, route.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES, bytes =>
-    threadWork.parseJson({ tenant: key?.user_id ?? clientAddress(), signal }, bytes),
-  )
+  const body = await readJsonBody(ctx, route.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES, {
+    hold: bytes => held.take(bytes),
+    parse: blocks => threadWork.parseJson({ tenant: tenantOf(passage), signal: gone }, blocks),
+  })
   requireValid(schema, body)
   return body
 }

@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import { Type } from 'typebox'
 import { abortWhere } from '../../infra/abort.ts'
 import { DomainError } from '../../domain/errors.ts'
+import type { RequestKey } from '../../domain/idempotency/idempotency.service.ts'
 import { claimReply, type KeptReply, type ReplyClaim } from '../../domain/idempotency/kept-replies.ts'
 import type { ApiDeps } from '../deps.ts'
 import { errorReply } from './errors.ts'
-import { JsonText } from './json-text.ts'
+import { jsonOf, JsonText } from './json-text.ts'
 import { keptEvents, repeatedEvents } from './kept-events.ts'
 import { createOutcome } from './repeat-outcome.ts'
 import { EventStream, Reply, type AccessFields, type AnyRoute, type Auth, type RouteRequest } from './route.ts'
@@ -21,12 +22,16 @@ const REPEATED = { 'idempotent-replayed': 'true' }
 export const IDEMPOTENCY_HEADERS = Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })) })
 
 /** Gives the digest of a body that is about to be read, where the request may come again. */
-export function digestOf(route: AnyRoute, request: IncomingMessage): (() => Buffer) | undefined {
-  if (route.repeats === undefined || request.headers[HEADER] === undefined) return undefined
+export function digestOf({ body }: AnyRoute, request: IncomingMessage): (() => Buffer) | undefined {
+  if (body === undefined || request.headers[HEADER] === undefined) return undefined
   const hash = createHash('sha256')
   request.on('data', (part: Buffer) => hash.update(part))
   return () => hash.digest()
 }
+
+/** Once the body is read. */
+export const requestKeyOf = (request: IncomingMessage, digest: (() => Buffer) | undefined): RequestKey | undefined =>
+  digest === undefined ? undefined : { key: String(request.headers[HEADER]), sha256: digest() }
 
 /**
  * Handles a request with an Idempotency-Key once: one that comes again is given the same reply. A call that fails
@@ -37,15 +42,14 @@ export async function handleOnce(
   route: AnyRoute,
   deps: ApiDeps,
   request: Request,
-  digest: (() => Buffer) | undefined,
+  { key, sha256 }: RequestKey,
 ): Promise<unknown> {
   const handle: Handle = checked => route.handle(checked, deps)
-  const operation = digest === undefined ? undefined : route.repeats?.(request)
+  const operation = route.repeats?.(request)
   const { caller, requestId } = request
-  if (digest === undefined || operation === undefined || caller === undefined) return handle(request)
-  const key = request.header(HEADER) ?? ''
+  if (operation === undefined || caller === undefined) return handle(request)
   const claim = { owner: caller.owner, operation, key, requestId, processId: deps.life.id }
-  const kept = await claimReply(deps.db, claim, digest())
+  const kept = await claimReply(deps.db, claim, sha256)
   return kept === undefined ? handleAndKeep(deps, claim, request, handle) : repeated(kept)
 }
 
@@ -68,7 +72,8 @@ async function handleAndKeep(deps: ApiDeps, claim: ReplyClaim, request: Request,
     if (result instanceof EventStream) return keptEvents(result, { requestId, outcome, signal, outlives, release })
     release()
     const { status, headers, body } = result instanceof Reply ? result : new Reply(result)
-    const text = JSON.stringify(body)
+    const json = jsonOf(deps, request, body)
+    const text = typeof json === 'string' ? json : await json
     await outcome.keep({ status: status ?? 200, headers, streamed: false, body: text })
     return new Reply(new JsonText(text), { ...(status === undefined ? {} : { status }), headers })
   } catch (error) {

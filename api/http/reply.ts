@@ -31,6 +31,8 @@ export interface SendOptions {
   log: Pick<Log, 'info' | 'error'>
   /** The connection's. */
   gone: AbortSignal
+  /** The JSON of a reply; later where it is large. */
+  write: (value: unknown) => string | Promise<Uint8Array>
 }
 
 /** Sends what a handler gave. Resolves when the reply is on its way whole or its client is gone. */
@@ -45,14 +47,22 @@ export function sendReply(
   const { status, headers, body } = result instanceof Reply ? result : new Reply(result)
   const own = { status: status ?? route.status ?? 200, headers }
   if (route.reply === undefined) sendEmpty(ctx, options.passage, own)
-  else sendJson(ctx, options.passage, { ...own, body })
+  else return sendBody(ctx, options, own, body)
+  return undefined
+}
+
+function sendBody(ctx: Context, { passage, write }: SendOptions, head: Head, body: unknown): Promise<void> | undefined {
+  const json = body instanceof JsonText ? body.text : write(body)
+  if (json instanceof Promise) return json.then(bytes => sendJson(ctx, passage, head, bytes))
+  sendJson(ctx, passage, head, json)
   return undefined
 }
 
 /** Answers with the closed error body, unless a reply is under way. */
 export function sendError(ctx: Context, error: unknown, passage: Passage): void {
   if (ctx.headerSent) return void ctx.res.destroy()
-  sendJson(ctx, passage, errorReply(error, passage.requestId))
+  const { body, ...head } = errorReply(error, passage.requestId)
+  sendJson(ctx, passage, head, JSON.stringify(body))
 }
 
 /** Answers without a body. */
@@ -64,15 +74,14 @@ interface Head {
   headers: Record<string, string>
 }
 
-function sendJson(ctx: Context, passage: Passage, { status, headers, body }: Head & { body: unknown }): void {
-  const text = body instanceof JsonText ? body.text : JSON.stringify(body)
+function sendJson(ctx: Context, passage: Passage, { status, headers }: Head, text: string | Uint8Array): void {
   passage.headers['content-type'] = 'application/json; charset=utf-8'
   passage.headers['content-length'] = String(Buffer.byteLength(text))
   endReply(ctx, sendHead(ctx, passage, { status, headers }), text)
 }
 
 /** Ends a reply, of which the text is all; behind a body that nobody has read, when no more of it comes. */
-function endReply({ req }: Context, res: ServerResponse | undefined, text = ''): void {
+function endReply({ req }: Context, res: ServerResponse | undefined, text: string | Uint8Array = ''): void {
   // As a text it leaves in one piece with its head.
   if (res === undefined || !hasUnreadBody(req) || req.destroyed) return void res?.end(text)
   res.flushHeaders()

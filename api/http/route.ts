@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Static, TObject, TSchema } from 'typebox'
 import type { ErrorBody } from '../../domain/errors.schema.ts'
+import type { RequestKey } from '../../domain/idempotency/idempotency.service.ts'
 import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
 import type { ApiDeps } from '../deps.ts'
 
@@ -27,6 +28,10 @@ export interface RouteRequest<Params, Query, Body, A extends Auth> {
   body: Infer<Body>
   /** Who asks, as far as trusted proxies tell; '' where that is not known. An IPv6 address stands for its /64. */
   clientAddress: () => string
+  /** What makes the request known where it comes again: its Idempotency-Key header and what its body holds. */
+  requestKey: RequestKey | undefined
+  /** Counts what is about to be loaded for the request, until it is over. Errors: 503 where that is too much now. */
+  hold: (bytes: number) => void
   /** Header names are in lower case. */
   header: (name: string) => string | undefined
   /** The unread body of an `upload` route. */

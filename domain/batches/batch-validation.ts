@@ -4,6 +4,9 @@ import type { Catalog } from '../catalog/catalog.ts'
 import { objectKeyOf } from '../files/file.service.ts'
 import { newRequestId } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
+import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { sizesOfLarge } from '../chat/sent-chat.ts'
+import type { Asker, ThreadDeps } from '../threads/thread-work.ts'
 import { endRun, inRun } from '../jobs/run-transaction.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
 import { withHold } from '../ledger/leases.ts'
@@ -12,19 +15,20 @@ import { chunkCountOf, isTerminal, MOST_INPUT_BYTES, MOST_ROWS, ROWS_PER_CHUNK }
 import { selectBatchOfJob, setInProgress, type BatchRow } from './batch.sql.ts'
 import { closeRows, endBatch } from './batch-end.ts'
 import { linesOf, type Line } from './lines.ts'
+import { readLine } from './row-line.ts'
 import {
   customIdOf,
   LONGEST_LINE_BYTES,
-  parseLine,
   parseRow,
   rowErrorOf,
   worstPrice,
+  type Fields,
   type RowContext,
 } from './row.rules.ts'
 import { insertChunks, insertRows, type NewRow } from './row.sql.ts'
 import { badRequest, DomainError, paymentRequired } from '../errors.ts'
 
-interface Deps {
+interface Deps extends ThreadDeps {
   db: Database
   objects: ObjectStore
   catalog: Catalog
@@ -83,7 +87,7 @@ async function writeRows(deps: Deps, job: JobContext, batch: BatchRow): Promise<
   }
   for await (const line of linesOf(body, LONGEST_LINE_BYTES)) {
     if (census.total >= MOST_ROWS) return { ...census, total: census.total + 1 }
-    page.push(examine(line, census, seen, context))
+    page.push(await examine(deps, { tenant: batch.user_id, signal: job.signal }, line, { census, seen, context }))
     if (page.length === ROWS_PER_INSERT) await flush()
   }
   await flush()
@@ -91,7 +95,12 @@ async function writeRows(deps: Deps, job: JobContext, batch: BatchRow): Promise<
 }
 
 /** One line as a row, counted in the census. */
-function examine(line: Line, census: Census, seen: Set<string>, context: RowContext): NewRow {
+async function examine(
+  deps: ThreadDeps,
+  asker: Asker,
+  line: Line,
+  { census, seen, context }: { census: Census; seen: Set<string>; context: RowContext },
+): Promise<NewRow> {
   const row: NewRow = {
     rowIndex: census.total,
     customId: null,
@@ -103,26 +112,35 @@ function examine(line: Line, census: Census, seen: Set<string>, context: RowCont
   }
   census.total += 1
   try {
-    const fields = parseLineCounted(line, census)
+    const read = readCounted(deps, asker, line, census)
+    const fields = read instanceof Promise ? await read : read
     row.customId = customIdOf(fields)
     requireFirst(row.customId, seen)
     const parsed = parseRow(fields, context)
     row.model = parsed.model.id
     census.models.add(parsed.model.id)
-    census.worstNanos += worstPrice(parsed, context.endpoint)
+    const isChat = context.endpoint === 'chat_completions'
+    const sizes = isChat ? sizesOfLarge(deps, asker, parsed.body as ChatCompletionRequest) : undefined
+    census.worstNanos += worstPrice(parsed, context.endpoint, sizes === undefined ? undefined : await sizes)
   } catch (error) {
+    // It says nothing of the row: the step is tried again.
+    if (asker.signal?.aborted === true || (error instanceof DomainError && error.retryable)) throw error
     row.error = rowErrorOf(error, line.number)
     census.failed += 1
   }
   return row
 }
 
-function parseLineCounted(line: Line, census: Census): Record<string, unknown> {
-  try {
-    return parseLine(line.bytes)
-  } catch (error) {
+function readCounted(deps: ThreadDeps, asker: Asker, line: Line, census: Census): Fields | Promise<Fields> {
+  const unreadable = (error: unknown) => {
     census.unreadable += 1
     throw error
+  }
+  try {
+    const read = readLine(deps, asker, line.bytes)
+    return read instanceof Promise ? read.catch(unreadable) : read
+  } catch (error) {
+    return unreadable(error)
   }
 }
 

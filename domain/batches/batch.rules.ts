@@ -60,14 +60,13 @@ export const UNRUN_ERROR: Record<Exclude<BatchEnding, 'completed'>, RowError> = 
   failed: { code: 'batch_failed', message: 'The batch failed before this request was run.' },
 }
 
-/** A line of the output file: OpenAI's shape. */
-export const outputLine = (requestId: string, customId: string | null, body: object): string =>
-  JSON.stringify({
-    id: `batch_req_${requestId}`,
-    custom_id: customId,
-    response: { status_code: 200, request_id: requestId, body },
-    error: null,
-  })
+/** What a line of the output file says: OpenAI's shape. */
+export const outputLine = (requestId: string, customId: string | null, body: object): object => ({
+  id: `batch_req_${requestId}`,
+  custom_id: customId,
+  response: { status_code: 200, request_id: requestId, body },
+  error: null,
+})
 
 /** A line of the error file. */
 export const errorLine = (requestId: string | null, customId: string | null, error: RowError): string =>

@@ -1,7 +1,7 @@
 import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import { badRequest, conflict, notFound, paymentRequired } from '../errors.ts'
 import { requireFileFor } from '../files/file.service.ts'
-import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
+import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
 import { isId, newId } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { availableNanos, requireAccount } from '../ledger/ledger.service.ts'
@@ -42,14 +42,14 @@ export async function createBatch(
   deps: Deps & { requireStorage: RequireStorage },
   caller: Caller,
   request: CreateBatchRequest,
-  idempotencyKey: string | undefined,
+  requestKey: RequestKey | undefined,
 ): Promise<BatchJob> {
   const windowSeconds = parseCompletionWindow(request.completion_window)
   requireMetadata(request.metadata)
   await deps.requireStorage(caller.owner.userId)
   return inTransaction(deps.db, async tx => {
     const batchId = newId('batch')
-    const claim = { owner: caller.owner, operation: 'batches.create', key: idempotencyKey, request }
+    const claim = { owner: caller.owner, operation: 'batches.create', requestKey }
     const earlier = await claimIdempotencyKey(tx, claim, batchId)
     if (earlier !== undefined) return batchView(await requireBatch(tx, caller, earlier))
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isLarge } from '../../infra/large-json.ts'
 import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
 import { embeddingsUsageOf, usageOf as reportedUsageOf } from '../../infra/upstreams/normal/usage.ts'
 import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
@@ -6,6 +7,7 @@ import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import { sizesOfLarge } from '../chat/sent-chat.ts'
 import { completionView } from '../chat/reply.rules.ts'
 import { usageView } from '../chat/usage.rules.ts'
 import { embeddingsView, estimatedEmbeddingTokens, passedEmbeddingFields } from '../embeddings/embeddings.rules.ts'
@@ -18,7 +20,8 @@ import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } 
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import { outputLine } from './batch.rules.ts'
 import type { BatchRow } from './batch.sql.ts'
-import { parseLine, parseRow, sentRow, type ParsedRow } from './row.rules.ts'
+import { readLine } from './row-line.ts'
+import { parseRow, sentRow, type ParsedRow } from './row.rules.ts'
 
 export interface RowRunDeps extends RoutingDeps, ThreadDeps {
   pauses: Pauses
@@ -54,12 +57,17 @@ export async function runRow(
   whileAway: WhileAway,
 ): Promise<{ line: string; call: CallRecord }> {
   const context = { catalog: deps.catalog, endpoint: batch.endpoint, rules: batch.key_rules }
-  const parsed = parseRow(parseLine(row.line), context)
+  const asker = { tenant: batch.user_id, signal }
+  const parsed = parseRow(await readLine(deps, asker, row.line), context)
   const startedAt = new Date()
   const answer = await callPatiently(deps, await routedCall(deps, batch, parsed, row.requestId, signal), whileAway)
   const call = await callRecord(deps, batch, parsed, row.requestId, startedAt, answer)
-  return { line: outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json)), call }
+  const line = outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json))
+  return { line: isLarge(line) ? textOf(await deps.threadWork.writeJson(asker, line)) : JSON.stringify(line), call }
 }
+
+const textOf = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString()
 
 type Answer = Awaited<ReturnType<typeof callForJson>>
 
@@ -78,11 +86,12 @@ async function routedCall(
     ownKeys: 'never',
   }
   const routes = await planRoutes(deps, { owner, model, policy })
-  const sent =
-    batch.endpoint === 'embeddings'
-      ? { path: '/embeddings' as const, body: { ...passedEmbeddingFields(body), input: body['input'] } }
-      : { path: '/chat/completions' as const, body: sentRow({ body, model }).body }
-  return { requestId, owner, model, policy, routes, signal, ...sent }
+  const routed = { requestId, owner, model, policy, routes, signal }
+  if (batch.endpoint === 'embeddings')
+    return { ...routed, path: '/embeddings', body: { ...passedEmbeddingFields(body), input: body['input'] } }
+  const sizes = sizesOfLarge(deps, { tenant: batch.user_id, signal }, body as ChatCompletionRequest)
+  const sent = sentRow({ body, model }, sizes === undefined ? undefined : await sizes)
+  return { ...routed, path: '/chat/completions', body: sent.body }
 }
 
 async function callRecord(

@@ -3,6 +3,7 @@ import { priceOfCall } from '../catalog/pricing.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { requireChatRequest } from '../chat/chat.rules.ts'
 import { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import type { ChatSizes } from '../chat/chat-sizes.rules.ts'
 import { sentChat, type SentChat } from '../chat/sent-chat.rules.ts'
 import { mostEmbeddingTokens, requireEmbeddingsRequest } from '../embeddings/embeddings.rules.ts'
 import { badRequest, DomainError } from '../errors.ts'
@@ -13,7 +14,7 @@ import { requireValid } from '../validation.rules.ts'
 import { ENDPOINT_URLS, type RowError } from './batch.rules.ts'
 import type { BatchEndpoint } from './batch.schema.ts'
 
-type Fields = Record<string, unknown>
+export type Fields = Record<string, unknown>
 
 export const LONGEST_LINE_BYTES = 8 * 1024 * 1024
 const LONGEST_CUSTOM_ID = 512
@@ -37,18 +38,31 @@ const isFields = (value: unknown): value is Fields =>
 
 /** The JSON object of a line. Errors: 400. */
 export function parseLine(bytes: Uint8Array): Fields {
-  if (bytes.length > LONGEST_LINE_BYTES)
-    throw badRequest(`The line is longer than ${LONGEST_LINE_BYTES} bytes.`, undefined, 'line_too_long')
+  requireLength(bytes)
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch {
-    throw badRequest('The line is not valid JSON in UTF-8.', undefined, 'invalid_json_line')
+    throw brokenLine()
   }
   if (isTooDeep(value)) throw badRequest('The line is nested too deeply.', undefined, 'invalid_json_line')
+  return fieldsOfLine(value)
+}
+
+/** Errors: 400. */
+export function requireLength(bytes: Uint8Array): void {
+  if (bytes.length <= LONGEST_LINE_BYTES) return
+  throw badRequest(`The line is longer than ${LONGEST_LINE_BYTES} bytes.`, undefined, 'line_too_long')
+}
+
+/** Errors: 400. */
+export function fieldsOfLine(value: unknown): Fields {
   if (isFields(value)) return value
   throw badRequest('The line is not a JSON object.', undefined, 'invalid_json_line')
 }
+
+export const brokenLine = () => badRequest('The line is not valid JSON in UTF-8.', undefined, 'invalid_json_line')
+export const tooComplexLine = (why: string) => badRequest(why, undefined, 'line_too_complex')
 
 /** The row's own id, where it has one that can be given back. */
 export function customIdOf(line: Fields): string | null {
@@ -100,13 +114,13 @@ function requireRowModel(body: Fields, { catalog, endpoint, rules }: RowContext)
 }
 
 /** A chat's row as it leaves. Errors: 400. */
-export const sentRow = ({ body, model }: Pick<ParsedRow, 'body' | 'model'>): SentChat =>
-  sentChat(body as ChatCompletionRequest, model, UNSTATED_OUTPUT_TOKENS)
+export const sentRow = ({ body, model }: Pick<ParsedRow, 'body' | 'model'>, sizes?: ChatSizes): SentChat =>
+  sentChat(body as ChatCompletionRequest, model, { unstated: UNSTATED_OUTPUT_TOKENS, sizes })
 
 /** The most that the row can cost at the batch price. Errors: 400. */
-export function worstPrice(row: ParsedRow, endpoint: BatchEndpoint): Nanos {
+export function worstPrice(row: ParsedRow, endpoint: BatchEndpoint, sizes?: ChatSizes): Nanos {
   const { price } = row.model
-  if (endpoint === 'chat_completions') return priceOfCall(price, sentRow(row).most, 'batch')
+  if (endpoint === 'chat_completions') return priceOfCall(price, sentRow(row, sizes).most, 'batch')
   return priceOfCall(price, { input: mostEmbeddingTokens(row.body['input'], row.model), output: 0 }, 'batch')
 }
 

@@ -18,7 +18,8 @@ import { chatParts, type ChatPart } from './chat-stream.ts'
 import { firstSentenceWhole, toTheEnd } from './delivery.ts'
 import { requireWithinWindow } from './context-window.ts'
 import { countedBoundOf } from './counted-bound.ts'
-import { sentChat } from './sent-chat.rules.ts'
+import { LARGE_CHARACTERS } from '../../infra/large-json.ts'
+import { measuredChat } from './sent-chat.ts'
 import { completionView, isSandboxReply } from './reply.rules.ts'
 import { chunksOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
 import type { CachedReply } from './reply-cache.sql.ts'
@@ -55,7 +56,7 @@ export async function completeChat(
 ): Promise<Origin & { reply: ChatCompletionResponse }> {
   const plan = await planChat(deps, chat)
   const { owner } = chat.caller
-  const cached = usesCache(plan.request) ? await findReply(deps, owner, plan.request) : undefined
+  const cached = plan.isCached ? await findReply(deps, owner, plan.request) : undefined
   if (cached !== undefined) return replyFromCache(cachedCall(deps, plan), cached)
   const { call, routed } = await admit(deps, chat, plan)
   try {
@@ -65,7 +66,7 @@ export async function completeChat(
     const { usage, ipop } = await call.complete()
     const reply = completionView(call.head, json, usage, ipop)
     const sandbox = isSandboxReply(headers)
-    if (usesCache(plan.request)) await keepReply(deps, owner, plan.request, { choices: reply.choices, usage, sandbox })
+    if (plan.isCached) await keepReply(deps, owner, plan.request, { choices: reply.choices, usage, sandbox })
     return { reply, sandbox }
   } catch (error) {
     await call.fail(error)
@@ -83,7 +84,7 @@ export async function streamChat(
 ): Promise<Origin & { parts: AsyncIterable<ChatPart[]> }> {
   const plan = await planChat(deps, chat)
   const { owner } = chat.caller
-  const cached = usesCache(plan.request) ? await findReply(deps, owner, plan.request) : undefined
+  const cached = plan.isCached ? await findReply(deps, owner, plan.request) : undefined
   if (cached !== undefined) {
     return { parts: chatParts(cachedCall(deps, plan), chunksOfReply(cached)), sandbox: cached.sandbox }
   }
@@ -95,7 +96,7 @@ export async function streamChat(
     call.call.answeredBy(route, fallbackCount)
     const sandbox = isSandboxReply(headers)
     const parts = deliveredParts(plan.request, chatParts(call, events), kept?.release)
-    if (!usesCache(plan.request)) return { parts, sandbox }
+    if (!plan.isCached) return { parts, sandbox }
     const keep = (reply: Omit<CachedReply, 'sandbox'>) => keepReply(deps, owner, plan.request, { ...reply, sandbox })
     return { parts: keepingReply(parts, keep), sandbox }
   } catch (error) {
@@ -135,6 +136,8 @@ interface ChatPlan {
   body: Record<string, unknown>
   policy: CallPolicy
   start: CallStart
+  /** Whether its reply may come from the cache, and is kept there. */
+  isCached: boolean
 }
 
 /** What is checked and decided before anything is spent: the request, the key, the routes, the most it may cost. */
@@ -142,7 +145,9 @@ async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
   const { caller } = chat
   const model = requireUsableModel(deps.catalog, chat.request.model, caller.rules)
   requireChatRequest(chat.request, model)
-  const sent = sentChat(chat.request, model)
+  const asker = { tenant: caller.owner.userId, signal: chat.signal }
+  const measured = measuredChat(deps, asker, chat.request, model)
+  const sent = measured instanceof Promise ? await measured : measured
   const { request, body } = sent
   const policy = callPolicyOf(request.metadata, caller.rules)
   const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
@@ -160,7 +165,8 @@ async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
     replayOf: chat.replayOf,
     annotate: facts => chat.annotate(facts),
   }
-  return { request, body, policy, start }
+  const isCached = usesCache(request) && sent.bytes <= LARGE_CHARACTERS
+  return { request, body, policy, start, isCached }
 }
 
 /** Reserves the credit, and looks at the context window. */

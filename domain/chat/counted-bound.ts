@@ -11,13 +11,15 @@ const MOST_COUNTED_BYTES = 32 * 1024
 const FAMILY_FACTOR = 3
 
 /** The closer bound of a chat that the account cannot pay by its bytes. Undefined where it is too long to be counted. */
-export function countedBoundOf({ body, most, least }: SentChat, model: CatalogEntry): CountedBound | undefined {
-  if (least.input === model.max_input_tokens) return undefined
+export function countedBoundOf(
+  { body, most, least, textBytes }: SentChat,
+  model: CatalogEntry,
+): CountedBound | undefined {
+  if (textBytes > MOST_COUNTED_BYTES) return undefined
   return {
     leastNanos: priceOfCall(model.price, least, 'standard'),
     count: () => {
       const text = JSON.stringify(withoutImageData(body))
-      if (Buffer.byteLength(text) > MOST_COUNTED_BYTES) return undefined
       const counted = countTextTokens(text, model.tokenizer ?? 'o200k_base')
       const tokens = model.tokenizer === undefined ? counted * FAMILY_FACTOR : counted
       const input = Math.min(most.input, mostCountedTokens(body, tokens, model))

@@ -1,5 +1,6 @@
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
+import { askedBytes } from './chat-sizes.rules.ts'
 
 type Fields = Record<string, unknown>
 type Messages = ChatCompletionRequest['messages']
@@ -57,6 +58,8 @@ export interface InputBounds {
   least: number
   /** A quick guess that is rather too high for text: no tokenizer runs. */
   about: number
+  /** Of the body, but for the data of pictures. */
+  textBytes: number
 }
 
 /** How many input tokens a chat can cost. `bodyBytes` are those of the body that leaves. */
@@ -67,6 +70,7 @@ export function inputBoundsOf(body: Fields, bodyBytes: number, model: CatalogEnt
     most: withMedia(textBytes, media, body, model),
     least: Math.min(model.max_input_tokens, Math.ceil(textBytes / MOST_BYTES_PER_TOKEN)),
     about: usualTokens(textBytes, media),
+    textBytes,
   }
 }
 
@@ -74,9 +78,11 @@ export function inputBoundsOf(body: Fields, bodyBytes: number, model: CatalogEnt
 export const mostCountedTokens = (body: Fields, textTokens: number, model: CatalogEntry): number =>
   withMedia(textTokens, mediaOf(body['messages'] as Messages), body, model)
 
-/** About what a request has besides its options. */
-export function estimatedInputTokens(request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown }): number {
-  const bytes = Buffer.byteLength(JSON.stringify([request.messages, request.tools ?? []]))
+/** About what a request has besides its options, which are so many bytes as JSON. */
+export function estimatedInputTokens(
+  request: Pick<ChatCompletionRequest, 'messages'> & { tools?: unknown },
+  bytes = askedBytes(request),
+): number {
   const media = mediaOf(request.messages)
   return usualTokens(bytes - media.imageBytes, media)
 }

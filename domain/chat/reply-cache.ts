@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isLarge } from '../../infra/large-json.ts'
 import type { Log } from '../../infra/log.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
@@ -33,7 +34,7 @@ export const findReply = (deps: Deps, owner: Owner, request: ChatCompletionReque
 /** Keeps a whole reply for an hour. A failure costs a later call its hit and nothing else. */
 export async function keepReply(deps: Deps, owner: Owner, request: ChatCompletionRequest, reply: CachedReply) {
   if (!reply.choices.every(choice => WHOLE.has(choice['finish_reason']))) return
-  if (JSON.stringify(reply).length > LARGEST_REPLY_CHARACTERS) return
+  if (isLarge(reply) || JSON.stringify(reply).length > LARGEST_REPLY_CHARACTERS) return
   try {
     await upsertReply(deps.db, owner, hashOf(request), reply, LIFE_SECONDS)
   } catch (error) {

@@ -3,6 +3,7 @@ import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { badRequest } from '../errors.ts'
 import { nanosOfUsd } from '../ledger/money.rules.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
+import type { ChatSizes } from './chat-sizes.rules.ts'
 import { estimatedInputTokens } from './input-bound.rules.ts'
 import { choicesOf, statedLimitOf, UNSTATED_OUTPUT_TOKENS } from './output-limit.rules.ts'
 
@@ -11,10 +12,14 @@ import { choicesOf, statedLimitOf, UNSTATED_OUTPUT_TOKENS } from './output-limit
  * `reasoning_effort` where the request has none of its own.
  * Errors: 400 where the input alone may cost more than `max_cost_usd`.
  */
-export function boundedRequest(request: ChatCompletionRequest, model: CatalogEntry): ChatCompletionRequest {
+export function boundedRequest(
+  request: ChatCompletionRequest,
+  model: CatalogEntry,
+  sizes?: ChatSizes,
+): ChatCompletionRequest {
   const { metadata } = request
   if (metadata === undefined || metadata === null) return request
-  const bounds = [metadata.max_output_tokens ?? undefined, affordableTokens(request, model)].filter(
+  const bounds = [metadata.max_output_tokens ?? undefined, affordableTokens(request, model, sizes)].filter(
     bound => bound !== undefined,
   )
   const effort = request.reasoning_effort ?? metadata.reasoning_effort ?? undefined
@@ -32,10 +37,14 @@ function outputBound(request: ChatCompletionRequest, most: number): Partial<Chat
 }
 
 /** The output tokens of each choice that `max_cost_usd` pays for besides the input, which is estimated on the high side. */
-function affordableTokens(request: ChatCompletionRequest, model: CatalogEntry): number | undefined {
+function affordableTokens(
+  request: ChatCompletionRequest,
+  model: CatalogEntry,
+  sizes: ChatSizes | undefined,
+): number | undefined {
   const maxCostUsd = request.metadata?.max_cost_usd ?? undefined
   if (maxCostUsd === undefined) return undefined
-  const input = estimatedInputTokens(request)
+  const input = estimatedInputTokens(request, sizes?.asked)
   const left = nanosOfUsd(maxCostUsd) - priceOfCall(model.price, { input, output: 0 }, 'standard')
   const perMillion = priceOfCall(model.price, { input: 0, output: 1_000_000 }, 'standard') * BigInt(choicesOf(request))
   if (perMillion === 0n && left >= 0n) return undefined

@@ -1,5 +1,6 @@
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
+import { jsonBytes, type ChatSizes } from './chat-sizes.rules.ts'
 import { inputBoundsOf } from './input-bound.rules.ts'
 import { choicesOf, outputLimitOf, UNSTATED_OUTPUT_TOKENS } from './output-limit.rules.ts'
 import { passedFields, requireTextOutput, thinkingBudgetOf } from './passed-fields.rules.ts'
@@ -23,24 +24,32 @@ export interface SentChat {
   most: Bound
   /** It will hardly cost less where the limit is used up: a token has seldom more bytes than eight. */
   least: Bound
+  bytes: number
+  /** But for the data of pictures. */
+  textBytes: number
 }
 
-/** What JSON of the limit, the model's id and the options of a stream adds to a body. */
+export interface SentOptions {
+  /** The limit of a request that states none. */
+  unstated?: number | undefined
+  /** Of the request, where they were measured already. */
+  sizes?: ChatSizes | undefined
+}
+
+/** What JSON of the limit, the model's id, the options of a stream and what its metadata sets adds to a body. */
 const BYTES_BESIDES = 512
 
-/**
- * The one place where a chat's body and its worst case are made. `unstated` is the limit of a request that states none.
- * Errors: 400.
- */
+/** The one place where a chat's body and its worst case are made. Errors: 400. */
 export function sentChat(
   asked: ChatCompletionRequest,
   model: CatalogEntry,
-  unstated: number = UNSTATED_OUTPUT_TOKENS,
+  { unstated = UNSTATED_OUTPUT_TOKENS, sizes }: SentOptions = {},
 ): SentChat {
   requireTextOutput(asked)
-  const request = boundedRequest(asked, model)
+  const request = boundedRequest(asked, model, sizes)
   const passed = passedFields(request)
-  const input = inputBoundsOf(passed, Buffer.byteLength(JSON.stringify(passed)) + BYTES_BESIDES, model)
+  const bytes = (sizes?.passed ?? jsonBytes(passed)) + BYTES_BESIDES
+  const input = inputBoundsOf(passed, bytes, model)
   const limit = outputLimitOf(request, model, { unstated, inputTokens: input.about })
   // Where a budget of thinking is taken besides the limit, it is the larger of the two that is paid for.
   const output = Math.max(limit, thinkingBudgetOf(request)?.tokens ?? 0) * choicesOf(request)
@@ -49,6 +58,8 @@ export function sentChat(
     body: withLimit(passed, limit, request.stream === true),
     most: { input: input.most, output },
     least: { input: input.least, output },
+    bytes,
+    textBytes: input.textBytes,
   }
 }
 

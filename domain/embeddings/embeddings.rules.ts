@@ -1,4 +1,5 @@
 import { requireCapability } from '../catalog/model-access.rules.ts'
+import { isVector, type Vector } from './vectors.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { badRequest } from '../errors.ts'
 
@@ -104,8 +105,8 @@ export function vectorsOf(reply: Fields, count: number, format: EmbeddingFormat)
 
 function inFormat(vector: unknown, format: EmbeddingFormat): unknown {
   if (typeof vector === 'string') return format === 'base64' ? vector : floatsOf(vector)
-  if (!Array.isArray(vector) || vector.length === 0 || !vector.every(Number.isFinite)) return undefined
-  return format === 'float' ? vector : base64Of(vector as number[])
+  if (!isVector(vector)) return undefined
+  return format === 'float' ? vector : base64Of(vector)
 }
 
 function floatsOf(base64: string): number[] | undefined {
@@ -114,7 +115,7 @@ function floatsOf(base64: string): number[] | undefined {
   return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4))
 }
 
-function base64Of(vector: readonly number[]): string {
+function base64Of(vector: Vector): string {
   const bytes = Buffer.alloc(vector.length * 4)
   vector.forEach((value, index) => bytes.writeFloatLE(value, index * 4))
   return bytes.toString('base64')

@@ -1,20 +1,22 @@
-import { createHash } from 'node:crypto'
 import { queryFirst, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, conflict } from '../errors.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 
 const KEY_FORM = /^[\x21-\x7e]{1,255}$/
 
+/** The Idempotency-Key header of a request, and the digest of its body's bytes: two are the same where both are. */
+export interface RequestKey {
+  key: string
+  sha256: Buffer
+}
+
 export interface IdempotentRequest {
   owner: Owner
   /** Such as `batches.create`. */
   operation: string
-  /** The Idempotency-Key header, where the caller sent one. */
-  key: string | undefined
+  /** Where the caller sent one. */
+  requestKey: RequestKey | undefined
 }
-
-/** What makes two requests the same: a value, or the digest of their bytes. */
-type Sameness = { request: unknown } | { sha256: Buffer }
 
 /**
  * Ties the key to the resource that this transaction makes. Gives the id of the resource it is already tied to, where
@@ -23,14 +25,13 @@ type Sameness = { request: unknown } | { sha256: Buffer }
  */
 export async function claimIdempotencyKey(
   tx: Transaction,
-  claim: IdempotentRequest & Sameness,
+  claim: IdempotentRequest,
   resourceId: string,
 ): Promise<string | undefined> {
-  if (claim.key === undefined) return undefined
-  if (!KEY_FORM.test(claim.key))
-    throw badRequest('An Idempotency-Key has 1 to 255 printable characters.', 'Idempotency-Key')
-  const scope = [claim.owner.userId, claim.owner.projectId ?? '', claim.operation, claim.key]
-  const sha256 = digestOf(claim)
+  if (claim.requestKey === undefined) return undefined
+  const { key, sha256 } = claim.requestKey
+  if (!KEY_FORM.test(key)) throw badRequest('An Idempotency-Key has 1 to 255 printable characters.', 'Idempotency-Key')
+  const scope = [claim.owner.userId, claim.owner.projectId ?? '', claim.operation, key]
   const { rowCount } = await tx.query(
     `INSERT INTO idempotency_keys (user_id, project_id, operation, key, request_sha256, resource_id)
      VALUES ($1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text) ON CONFLICT DO NOTHING`,
@@ -46,6 +47,3 @@ export async function claimIdempotencyKey(
   if (earlier?.request_sha256.equals(sha256) === true) return earlier.resource_id
   throw conflict('This Idempotency-Key was used with another request.', 'Idempotency-Key')
 }
-
-const digestOf = (sameness: Sameness): Buffer =>
-  'sha256' in sameness ? sameness.sha256 : createHash('sha256').update(JSON.stringify(sameness.request)).digest()

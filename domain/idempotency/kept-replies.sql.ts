@@ -15,8 +15,8 @@ export interface KeptReply {
   headers: Record<string, string>
   /** Of server-sent events: their JSON array is the body. */
   streamed: boolean
-  /** JSON; null where it was too large. */
-  body: string | null
+  /** JSON, of a large one in UTF-8; null where it was too large. */
+  body: string | Uint8Array | null
 }
 
 export async function insertKeptReply(tx: Transaction, claim: ReplyClaim, keepSeconds: number): Promise<void> {
@@ -27,8 +27,9 @@ export async function insertKeptReply(tx: Transaction, claim: ReplyClaim, keepSe
   )
 }
 
-export interface KeptReplyRow extends Omit<KeptReply, 'status'> {
+export interface KeptReplyRow extends Omit<KeptReply, 'status' | 'body'> {
   status: number | null
+  body: string | null
   /** Whether its process is still up. */
   is_alive: boolean
 }

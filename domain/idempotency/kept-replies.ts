@@ -33,7 +33,7 @@ export async function claimReply(
   sha256: Buffer,
 ): Promise<(KeptReply & { body: string }) | undefined> {
   const row = await inTransaction(db, async tx => {
-    const earlier = await claimIdempotencyKey(tx, { ...claim, sha256 }, claim.requestId)
+    const earlier = await claimIdempotencyKey(tx, { ...claim, requestKey: { key: claim.key, sha256 } }, claim.requestId)
     if (earlier !== undefined) return selectKeptReply(tx, earlier)
     await insertKeptReply(tx, claim, KEPT_SECONDS)
     return null

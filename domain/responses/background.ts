@@ -6,13 +6,13 @@ import { badRequest } from '../errors.ts'
 import { appendEvent } from '../events/events.service.ts'
 import type { LogReaders } from '../event-log/event-log.reader.ts'
 import { findLog, readLog } from '../event-log/event-log.service.ts'
-import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
+import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
 import { uuidOf } from '../ids.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import type { TurnEnd } from '../turns/turn-end.ts'
 import { isTerminal } from '../turns/turn.rules.ts'
 import { admitTurn, findTurn, startAdmitted, startTurn, stopTurn, type AdmittedTurn } from '../turns/turn.service.ts'
-import type { TurnRow } from '../turns/turn.sql.ts'
+import type { TurnView } from '../turns/turn.sql.ts'
 import { createBackgroundStream, settledState } from './background.rules.ts'
 import { eventsOfState, responseView, stateEvent, wireEvent, type ResponseState } from './response.rules.ts'
 import type { ResponseObject } from './response.schema.ts'
@@ -43,14 +43,14 @@ const responseIdOf = (turnId: string): string => turnId.replace(/^turn_/, 'resp_
 export async function createBackgroundResponse(
   deps: ResponseDeps,
   call: ResponseCall,
-  idempotencyKey: string | undefined,
+  requestKey: RequestKey | undefined,
 ): Promise<ResponseObject> {
-  const { caller, request } = call
+  const { caller } = call
   const { state, input, chat } = await prepareResponse(deps, call)
   const asked = await admitTurn(deps, caller, chat.request as AgentTurnCreateRequest).catch(renamed)
   const queued: ResponseState = { ...state, status: 'queued', background: true }
   const start = async (tx: Transaction, admitted: AdmittedTurn) => {
-    const claim = { owner: caller.owner, operation: 'responses.create', key: idempotencyKey, request }
+    const claim = { owner: caller.owner, operation: 'responses.create', requestKey }
     const earlier = await claimIdempotencyKey(tx, claim, queued.id)
     if (earlier !== undefined) return responseView(stateOf(await requireResponse({ db: tx }, caller, earlier)))
     await startTurn(tx, caller, turnIdOf(queued.id), admitted, 'responses')
@@ -63,7 +63,7 @@ export async function createBackgroundResponse(
 }
 
 /** Ends the response of a turn with the turn. Nothing where the response was deleted. */
-export async function settleResponse(tx: Transaction, turn: TurnRow, end: TurnEnd): Promise<void> {
+export async function settleResponse(tx: Transaction, turn: TurnView, end: TurnEnd): Promise<void> {
   if (turn.surface !== 'responses') return
   const owner = { userId: turn.user_id, projectId: turn.project_id }
   const row = await selectResponse(tx, owner, responseIdOf(turn.id))

@@ -1,12 +1,14 @@
+import { isLarge } from '../../infra/large-json.ts'
 import type { Queryable } from '../../infra/postgres/database.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
-import { estimatedInputTokens } from '../chat/input-bound.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { badRequest, conflict, notFound } from '../errors.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
 import { messagesOf, storedItems } from './input.rules.ts'
 import type { ResponseItem, ResponsesCreateRequest } from './response.schema.ts'
 import { hasResponse, selectChain } from './response.sql.ts'
+import { startThatFits } from './truncation.rules.ts'
+import type { Asker, ThreadDeps } from '../threads/thread-work.ts'
 
 type Messages = ChatCompletionRequest['messages']
 type Asked = Pick<ResponsesCreateRequest, 'instructions' | 'previous_response_id' | 'truncation'>
@@ -59,17 +61,14 @@ async function itemsBefore(db: Queryable, owner: Owner, responseId: string): Pro
   return chain.flatMap(({ input, output }) => [...input, ...output])
 }
 
-/**
- * The conversation without its oldest turns, as much of it as fits into the model's window by a quick estimate. A turn
- * goes as a whole, from one message of the user to the next: an answer without its question, or a tool's result
- * without its call, would be refused.
- */
-export function truncated(
+/** The conversation without its oldest turns, as much of it as fits into the model's window. Errors: 503. */
+export async function truncated(
+  { threadWork }: ThreadDeps,
+  asker: Asker,
   { instructions, conversation }: { instructions: Messages; conversation: Messages },
   model: CatalogEntry,
-): Messages {
-  const fits = (messages: Messages) => estimatedInputTokens({ messages }) <= model.max_input_tokens
-  const starts = conversation.flatMap((message, index) => (message.role === 'user' ? [index] : []))
-  const from = [0, ...starts].find(start => fits([...instructions, ...conversation.slice(start)])) ?? starts.at(-1) ?? 0
-  return [...instructions, ...conversation.slice(from)]
+): Promise<Messages> {
+  const fit = { instructions, conversation, mostTokens: model.max_input_tokens }
+  const start = isLarge(fit) ? await threadWork.startThatFits(asker, fit) : startThatFits(fit)
+  return [...instructions, ...conversation.slice(start)]
 }

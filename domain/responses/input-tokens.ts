@@ -31,17 +31,17 @@ export async function countResponseInput(
   const model = requireUsableModel(deps.catalog, modelId, caller.rules)
   const input = storedItems(request.input, index => `in_${index}`)
   const messages = await messagesOfChain(deps.db, caller.owner, request, input)
+  const asker = { tenant: caller.owner.userId, signal }
   const sent =
-    request.truncation === 'auto' ? truncated(messages, model) : [...messages.instructions, ...messages.conversation]
-  const { tokens } = await deps.threadWork.countChat(
-    { tenant: caller.owner.userId, signal },
-    {
-      most: model.max_input_tokens,
-      messages: sent,
-      tools: chatTools(request.tools ?? []),
-      encoding: model.tokenizer ?? 'o200k_base',
-    },
-  )
+    request.truncation === 'auto'
+      ? await truncated(deps, asker, messages, model)
+      : [...messages.instructions, ...messages.conversation]
+  const { tokens } = await deps.threadWork.countChat(asker, {
+    most: model.max_input_tokens,
+    messages: sent,
+    tools: chatTools(request.tools ?? []),
+    encoding: model.tokenizer ?? 'o200k_base',
+  })
   return {
     object: 'response.input_tokens',
     input_tokens: tokens,

@@ -110,7 +110,9 @@ export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): P
     settings.store ? deps.requireStorage(caller.owner.userId) : undefined,
   ])
   const sent =
-    request.truncation === 'auto' ? truncated(messages, model) : [...messages.instructions, ...messages.conversation]
+    request.truncation === 'auto'
+      ? await truncated(deps, { tenant: caller.owner.userId, signal: call.signal }, messages, model)
+      : [...messages.instructions, ...messages.conversation]
   const metadata = metadataIfSteering(request.metadata)
   const chatRequest: ChatCompletionRequest = { ...chatRequestOf(request, sent), ...(metadata && { metadata }) }
   const state: ResponseState = {

@@ -77,9 +77,9 @@ async function watched<T>(circuit: Circuit, call: () => Promise<T>): Promise<T> 
   }
 }
 
-/** What is the request's fault is a success of the route; that a client left says nothing of it. */
+/** What is the request's fault is a success of the route; that a client left, or we have no time, says nothing of it. */
 function learn(circuit: Circuit, kind: UpstreamFailureKind): void {
-  if (kind === 'aborted') return
+  if (kind === 'aborted' || kind === 'busy') return
   if (!UNHEALTHY.has(kind)) return close(circuit)
   circuit.failuresInARow += 1
   if (circuit.isTrying || circuit.failuresInARow >= FAILURES_TO_OPEN) circuit.openedAtMs = Date.now()

@@ -119,7 +119,8 @@ async function firstThatAnswers<Reply extends object>(
         release()
       }
       const { path, idempotencyKey } = call
-      const upstreamCall = { path, body: bodyFor(route, call), signal, idempotencyKey }
+      const tenant = call.owner.userId
+      const upstreamCall = { path, body: bodyFor(route, call), signal, tenant, idempotencyKey }
       const reply = await deps.breakers.run(route, () => send(route, upstreamCall))
       return answered(reply, leave)
     } catch (error) {
@@ -160,6 +161,7 @@ function withoutMaxTokens({ max_tokens, ...body }: Record<string, unknown>): Rec
 /** Gives the failure back where another route may do better; else throws what the caller is told. */
 function requireNextRoute(deps: RoutingDeps, call: RoutedCall, route: Route, error: unknown): UpstreamFailure {
   if (!(error instanceof UpstreamFailure) || error.kind === 'aborted') throw error
+  if (error.kind === 'busy') throw error.cause
   if (error.kind === 'rejected') throw rejectedByUpstream(route, error)
   const fields = {
     requestId: call.requestId,

@@ -12,10 +12,10 @@ import { endRun, inRun, type RunTransaction } from '../jobs/run-transaction.ts'
 import { releaseHold } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
 import { isEnded, type TurnEnding } from './turn.rules.ts'
-import { selectTurnOfJob, setTurnEnded, type TurnRow } from './turn.sql.ts'
+import { selectTurnOfJob, setTurnEnded, type TurnView } from './turn.sql.ts'
 
 /** Told of every turn that ends, in the transaction that ends it: what the turn was run for ends with it. */
-export type TurnSettled = (tx: Transaction, turn: TurnRow, end: TurnEnd) => Promise<void>
+export type TurnSettled = (tx: Transaction, turn: TurnView, end: TurnEnd) => Promise<void>
 
 interface Deps {
   db: Database
@@ -25,7 +25,7 @@ interface Deps {
 
 export interface TurnEnd {
   ending: TurnEnding
-  error: TurnRow['error']
+  error: TurnView['error']
   /** The call to charge; undefined where no upstream was asked. */
   call: CallRecord | undefined
 }
@@ -42,12 +42,18 @@ const usageData = (call: CallRecord) => ({ usage: usageView(call.usage), cost_us
  * Ends a turn in one transaction: charged, its hold released, its job ended, its log closed.
  * Errors: JobSuperseded where another run or attempt has it.
  */
-export async function commitTurnEnd(deps: Deps, run: JobRun, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
+export async function commitTurnEnd(
+  deps: Deps,
+  run: JobRun,
+  turn: TurnView,
+  end: TurnEnd,
+  last: Append,
+): Promise<void> {
   await endRun(deps.db, run, end.ending, tx => endTurnIn(deps, tx, turn, end, last))
   if (end.call !== undefined) countCall(deps.metrics, end.call)
 }
 
-async function endTurnIn(deps: Deps, tx: RunTransaction, turn: TurnRow, end: TurnEnd, last: Append): Promise<void> {
+async function endTurnIn(deps: Deps, tx: RunTransaction, turn: TurnView, end: TurnEnd, last: Append): Promise<void> {
   const owner = { userId: turn.user_id, projectId: turn.project_id }
   await appendIn(tx, last)
   await setTurnEnded(tx, turn.id, end.ending, end.error)
@@ -68,7 +74,7 @@ async function endTurnIn(deps: Deps, tx: RunTransaction, turn: TurnRow, end: Tur
 const LAST_ATTEMPT = 2 ** 30
 
 /** Ends a turn that no attempt can end itself; nothing of it is charged. Harmless where it has ended. */
-export async function endTurn(deps: Deps, run: JobRun, ending: TurnEnding, error: TurnRow['error']): Promise<void> {
+export async function endTurn(deps: Deps, run: JobRun, ending: TurnEnding, error: TurnView['error']): Promise<void> {
   const turn = await selectTurnOfJob(deps.db, run.resourceId)
   if (isEnded(turn.lifecycle)) return
   const writer = { logId: uuidOf(turn.id), run: run.run, attempt: LAST_ATTEMPT }

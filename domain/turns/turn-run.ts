@@ -13,7 +13,7 @@ import { ChatMeter } from '../chat/chat-call.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { chunkView, isUsageAlone } from '../chat/chunks.ts'
 import type { ReplyHead } from '../chat/reply.rules.ts'
-import { sentChat } from '../chat/sent-chat.rules.ts'
+import { measuredChat } from '../chat/sent-chat.ts'
 import { DomainError } from '../errors.ts'
 import { claimLog } from '../event-log/event-log.service.ts'
 import { createEventWriter, type AppendEvents, type EventWriter } from '../event-log/event-log.writer.ts'
@@ -26,6 +26,7 @@ import { usdNumber } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import { storedValue } from '../threads/stored-json.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import { commitTurnEnd, endEvents, type TurnEnd, type TurnSettled } from './turn-end.ts'
 import {
@@ -37,7 +38,7 @@ import {
   type TurnEnded,
   type TurnEnding,
 } from './turn.rules.ts'
-import { addUncharged, beginAttempt, selectTurnOfJob, setLifecycle, type TurnRow } from './turn.sql.ts'
+import { addUncharged, beginAttempt, selectTurnOfJob, setLifecycle, type TurnRow, type TurnView } from './turn.sql.ts'
 
 export interface TurnRunDeps extends RoutingDeps, ThreadDeps {
   db: Database
@@ -110,12 +111,16 @@ async function begin(
   job: JobContext,
   turnId: string,
 ): Promise<{ turn: TurnRow; voidAfterSeq: number | undefined }> {
-  return inRun(deps.db, job.run, async tx => {
+  const begun = await inRun(deps.db, job.run, async tx => {
     const log = await claimLog(tx, { logId: uuidOf(turnId), run: job.run.run, attempt: job.attempt })
     const before = await beginAttempt(tx, turnId, job.attempt, log.last_seq)
     const wroteSomething = before.attempt_seq !== null && before.attempt_seq < log.last_seq
-    return { turn: before, voidAfterSeq: wroteSomething ? Number(before.attempt_seq) : undefined }
+    return { before, voidAfterSeq: wroteSomething ? Number(before.attempt_seq) : undefined }
   })
+  const { request_json: json, ...view } = begun.before
+  const asker = { tenant: view.user_id, signal: job.signal }
+  const request = json === null ? null : ((await storedValue(deps, asker, json)) as TurnRow['request'])
+  return { turn: { ...view, request }, voidAfterSeq: begun.voidAfterSeq }
 }
 
 const requestOf = (turn: TurnRow): ChatCompletionRequest => {
@@ -151,6 +156,7 @@ async function routedCall(deps: TurnRunDeps, { turn, signal }: Attempt): Promise
   const policy = callPolicyOf(request.metadata, turn.key_rules)
   const routes = await planRoutes(deps, { owner, model, policy })
   const requestId = uuidOf(turn.id)
+  const { body } = await measuredChat(deps, { tenant: turn.user_id, signal }, request, model)
   return {
     requestId,
     owner,
@@ -158,7 +164,7 @@ async function routedCall(deps: TurnRunDeps, { turn, signal }: Attempt): Promise
     policy,
     routes,
     path: '/chat/completions',
-    body: sentChat(request, model).body,
+    body,
     signal,
   }
 }
@@ -236,7 +242,7 @@ async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promi
   return ended(outcome.ending, job.attempt, call?.usage)
 }
 
-const errorOf = (outcome: Outcome): TurnRow['error'] =>
+const errorOf = (outcome: Outcome): TurnView['error'] =>
   outcome.ending === 'failed'
     ? { code: outcome.error.code, message: outcome.error.message, retryable: outcome.error.retryable }
     : null
@@ -285,7 +291,7 @@ async function callRecord(
   }
 }
 
-const endedAlready = (turn: TurnRow): TurnEnded => ended(turn.lifecycle as TurnEnding, turn.attempt, undefined)
+const endedAlready = (turn: TurnView): TurnEnded => ended(turn.lifecycle as TurnEnding, turn.attempt, undefined)
 
 const ended = (ending: TurnEnding, attempt: number, usage: CallRecord['usage'] | undefined): TurnEnded => ({
   ending,

@@ -1,3 +1,4 @@
+import { isLarge } from '../../infra/large-json.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { SharedTransaction } from '../../infra/postgres/shared-transaction.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
@@ -7,13 +8,13 @@ import { requireChatRequest } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { requireWithinWindow } from '../chat/context-window.ts'
 import { countedBoundOf } from '../chat/counted-bound.ts'
-import { sentChat } from '../chat/sent-chat.rules.ts'
+import { measuredChat } from '../chat/sent-chat.ts'
 import { countedAfter } from '../calls/admission.ts'
 import type { CountedBound } from '../calls/model-call.ts'
 import { badRequest, notFound, InsufficientCredit } from '../errors.ts'
 import type { LogState } from '../event-log/event-log.rules.ts'
 import { openLog, requireLog } from '../event-log/event-log.service.ts'
-import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
+import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
 import { newId, prefixedId, uuidOf } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
@@ -28,7 +29,7 @@ import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { isStorable } from '../text.rules.ts'
 import { isEnded, lifecycleEvent, type TurnInput, type TurnSurface } from './turn.rules.ts'
 import type { AgentTurnCreateRequest, AgentTurnResponse } from './turn.schema.ts'
-import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnRow } from './turn.sql.ts'
+import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnView } from './turn.sql.ts'
 
 export interface TurnDeps extends RoutingDeps, ThreadDeps {
   db: Database
@@ -44,11 +45,11 @@ export async function createTurn(
   deps: TurnDeps,
   caller: Caller,
   asked: AgentTurnCreateRequest,
-  idempotencyKey: string | undefined,
+  requestKey: RequestKey | undefined,
 ): Promise<AgentTurnResponse> {
   const turnId = newId('turn')
   const start = async (tx: Transaction, admitted: AdmittedTurn) => {
-    const claim = { owner: caller.owner, operation: 'turns.create', key: idempotencyKey, request: asked }
+    const claim = { owner: caller.owner, operation: 'turns.create', requestKey }
     const earlier = await claimIdempotencyKey(tx, claim, turnId)
     if (earlier !== undefined) return view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier))))
 
@@ -62,7 +63,9 @@ export async function createTurn(
 }
 
 export interface AdmittedTurn {
-  request: AgentTurnCreateRequest
+  model: string
+  /** What the model is asked, as it is stored. */
+  requestJson: string | Uint8Array
   /** What is held until it ends. */
   worstCaseNanos: Nanos
   /** A closer bound, where the account cannot pay that one. */
@@ -94,9 +97,9 @@ export async function startTurn(
   tx: Transaction,
   caller: Caller,
   turnId: string,
-  { request, worstCaseNanos }: AdmittedTurn,
+  { model, requestJson, worstCaseNanos }: AdmittedTurn,
   surface: TurnSurface,
-): Promise<TurnRow> {
+): Promise<TurnView> {
   const enabled = requireEnabledUser(tx, caller.owner.userId)
   const job = startJob(tx, {
     kind: 'turn',
@@ -104,11 +107,11 @@ export async function startTurn(
     owner: caller.owner,
     workflow: 'agentTurn',
     taskQueue: 'interactive',
-    input: { turnId, model: request.model } satisfies TurnInput,
-    summary: `${TITLES[surface]} of ${request.model}`,
+    input: { turnId, model } satisfies TurnInput,
+    summary: `${TITLES[surface]} of ${model}`,
     fileIds: [],
   })
-  const inserted = insertTurn(tx, { id: turnId, caller, surface, model: request.model, request })
+  const inserted = insertTurn(tx, { id: turnId, caller, surface, model, requestJson })
   const log = openLog(tx, uuidOf(turnId), caller.owner.userId, lifecycleEvent('queued'))
   const [, , turn] = await Promise.all([enabled, job, inserted, log])
   tx.atCommit(() =>
@@ -127,14 +130,19 @@ export async function admitTurn(
   const chat = { ...asked, stream: true } as ChatCompletionRequest
   requireChatRequest(chat, model)
   if (!isStorable(asked)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'messages')
-  const sent = sentChat(chat, model)
+  const asker = { tenant: caller.owner.userId }
+  const sent = await measuredChat(deps, asker, chat, model)
   const { request } = sent
   const policy = callPolicyOf(request.metadata, caller.rules)
   const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
-  await requireWithinWindow(deps, { tenant: caller.owner.userId }, request, model)
-  if (routes.every(route => route.credentialId !== undefined)) return { request, worstCaseNanos: 0n }
+  await requireWithinWindow(deps, asker, request, model)
+  const stored = {
+    model: request.model,
+    requestJson: isLarge(request) ? await deps.threadWork.writeJson(asker, request) : JSON.stringify(request),
+  }
+  if (routes.every(route => route.credentialId !== undefined)) return { ...stored, worstCaseNanos: 0n }
   const worstCaseNanos = priceOfCall(model.price, sent.most, 'standard')
-  return { request, worstCaseNanos, counted: countedBoundOf(sent, model) }
+  return { ...stored, worstCaseNanos, counted: countedBoundOf(sent, model) }
 }
 
 const notCovered = (worstCase: Nanos) => (available: Nanos) =>
@@ -162,7 +170,7 @@ export async function cancelTurn(
 }
 
 /** Asks a turn to stop. Undefined where it has ended, or was asked to before. */
-export async function stopTurn(tx: Transaction, owner: Owner, turnId: string): Promise<TurnRow | undefined> {
+export async function stopTurn(tx: Transaction, owner: Owner, turnId: string): Promise<TurnView | undefined> {
   const stopping = await setCancelRequested(tx, owner, turnId)
   if (stopping !== undefined) await cancelJob(tx, turnId)
   return stopping
@@ -178,14 +186,14 @@ export const findTurn = (
   owner: Owner,
   turnId: string,
   surface: TurnSurface,
-): Promise<TurnRow | undefined> => selectTurn(db, owner, turnId, surface)
+): Promise<TurnView | undefined> => selectTurn(db, owner, turnId, surface)
 
 /** The turn and its log. Errors: 404. */
 export async function requireTurn(
   { db }: { db: Parameters<typeof selectTurn>[0] },
   caller: Caller,
   requestId: string,
-): Promise<[TurnRow, LogState]> {
+): Promise<[TurnView, LogState]> {
   const turnId = prefixedId('turn', requestId)
   const turn = turnId === undefined ? undefined : await selectTurn(db, caller.owner, turnId, 'turn')
   if (turn === undefined) throw notFound('agent turn', 'request_id')
@@ -194,7 +202,7 @@ export async function requireTurn(
 
 const RETRY_AFTER_SECONDS = 5
 
-function view(turn: TurnRow, log: LogState): AgentTurnResponse {
+function view(turn: TurnView, log: LogState): AgentTurnResponse {
   const requestId = uuidOf(turn.id)
   const url = `/v1/agent-turns/${requestId}`
   return {

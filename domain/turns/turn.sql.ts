@@ -5,7 +5,8 @@ import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
 import type { TurnEnding, TurnSurface } from './turn.rules.ts'
 import type { AgentTurnCreateRequest, TurnLifecycle } from './turn.schema.ts'
 
-export interface TurnRow {
+/** A turn as far as its owner sees it. */
+export interface TurnView {
   id: string
   user_id: string
   project_id: string | null
@@ -13,7 +14,6 @@ export interface TurnRow {
   key_rules: KeyRules
   surface: TurnSurface
   model: string
-  request: AgentTurnCreateRequest | null
   lifecycle: TurnLifecycle
   attempt: number
   attempt_seq: bigint | null
@@ -26,14 +26,23 @@ export interface TurnRow {
   ended_at: Date | null
 }
 
+/** With what its model is asked, which may be 32 MB: for who asks it alone. */
+export interface TurnRow extends TurnView {
+  request: AgentTurnCreateRequest | null
+}
+
+const VIEW =
+  'id, user_id, project_id, api_key_id, key_rules, surface, model, lifecycle, attempt, attempt_seq, attempts_begun, ' +
+  'uncharged_nanos, error, created_at, ended_at'
+
 export const insertTurn = (
   tx: Transaction,
-  turn: { id: string; caller: Caller; surface: TurnSurface; model: string; request: AgentTurnCreateRequest },
-): Promise<TurnRow> =>
-  queryOne<TurnRow>(
+  turn: { id: string; caller: Caller; surface: TurnSurface; model: string; requestJson: string | Uint8Array },
+): Promise<TurnView> =>
+  queryOne<TurnView>(
     tx,
     `INSERT INTO agent_turns (id, user_id, project_id, api_key_id, key_rules, surface, model, request, lifecycle)
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::jsonb, 'queued') RETURNING *`,
+     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::text::jsonb, 'queued') RETURNING ${VIEW}`,
     [
       turn.id,
       turn.caller.owner.userId,
@@ -42,7 +51,7 @@ export const insertTurn = (
       JSON.stringify(turn.caller.rules),
       turn.surface,
       turn.model,
-      JSON.stringify(turn.request),
+      turn.requestJson,
     ],
   )
 
@@ -52,25 +61,29 @@ export const selectTurn = (
   owner: Owner,
   turnId: string,
   surface: TurnSurface,
-): Promise<TurnRow | undefined> =>
-  queryFirst<TurnRow>(
+): Promise<TurnView | undefined> =>
+  queryFirst<TurnView>(
     db,
-    `SELECT * FROM agent_turns WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND surface = $4::text`,
+    `SELECT ${VIEW} FROM agent_turns WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND surface = $4::text`,
     [...ownerValues(owner), turnId, surface],
   )
 
 /** The turn of a job, which belongs to no caller. */
-export const selectTurnOfJob = (db: Queryable, turnId: string): Promise<TurnRow> =>
-  queryOne<TurnRow>(db, 'SELECT * FROM agent_turns WHERE id = $1::text', [turnId])
+export const selectTurnOfJob = (db: Queryable, turnId: string): Promise<TurnView> =>
+  queryOne<TurnView>(db, `SELECT ${VIEW} FROM agent_turns WHERE id = $1::text`, [turnId])
 
-/** Begins an attempt after `afterSeq` of its log, and counts it. Gives the turn as it was before. */
+/** Begins an attempt after `afterSeq` of its log, and counts it. Gives the turn as it was before, with its request as JSON. */
 export async function beginAttempt(
   tx: RunTransaction,
   turnId: string,
   attempt: number,
   afterSeq: bigint,
-): Promise<TurnRow> {
-  const before = await queryOne<TurnRow>(tx, 'SELECT * FROM agent_turns WHERE id = $1::text FOR UPDATE', [turnId])
+): Promise<TurnView & { request_json: string | null }> {
+  const before = await queryOne<TurnView & { request_json: string | null }>(
+    tx,
+    `SELECT ${VIEW}, request::text AS request_json FROM agent_turns WHERE id = $1::text FOR UPDATE`,
+    [turnId],
+  )
   await tx.query(
     `UPDATE agent_turns SET attempt = $2::integer, attempt_seq = $3::bigint, attempts_begun = attempts_begun + 1,
        lifecycle = CASE WHEN lifecycle = 'cancel_requested' THEN lifecycle ELSE 'warming' END
@@ -90,12 +103,12 @@ export async function setLifecycle(tx: RunTransaction, turnId: string, lifecycle
 }
 
 /** Undefined where it has ended, or was asked to stop before. */
-export const setCancelRequested = (tx: Transaction, owner: Owner, turnId: string): Promise<TurnRow | undefined> =>
-  queryFirst<TurnRow>(
+export const setCancelRequested = (tx: Transaction, owner: Owner, turnId: string): Promise<TurnView | undefined> =>
+  queryFirst<TurnView>(
     tx,
     `UPDATE agent_turns SET lifecycle = 'cancel_requested'
      WHERE ${VISIBLE_TO_OWNER} AND id = $3::text
-       AND lifecycle NOT IN ('cancel_requested', 'completed', 'failed', 'canceled') RETURNING *`,
+       AND lifecycle NOT IN ('cancel_requested', 'completed', 'failed', 'canceled') RETURNING ${VIEW}`,
     [...ownerValues(owner), turnId],
   )
 
@@ -120,7 +133,7 @@ export async function setTurnEnded(
   tx: RunTransaction,
   turnId: string,
   ending: TurnEnding,
-  error: TurnRow['error'],
+  error: TurnView['error'],
 ): Promise<void> {
   await tx.query(
     `UPDATE agent_turns SET lifecycle = $2::text, error = $3::jsonb, request = NULL, ended_at = now()

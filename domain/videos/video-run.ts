@@ -14,6 +14,8 @@ import type { Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import { storedValue } from '../threads/stored-json.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import { endVideo } from './video-end.ts'
 import {
   isEnded,
@@ -27,6 +29,8 @@ import {
 import {
   countMissedPoll,
   countSubmit,
+  selectDuration,
+  selectRequestJson,
   selectVideoById,
   setContent,
   setProvider,
@@ -34,7 +38,7 @@ import {
   type VideoRow,
 } from './video.sql.ts'
 
-export interface VideoRunDeps extends RoutingDeps {
+export interface VideoRunDeps extends RoutingDeps, ThreadDeps {
   db: Database
   objects: ObjectStore
   metrics: Metrics
@@ -84,7 +88,9 @@ async function submission(deps: VideoRunDeps, { signal }: JobContext, video: Vid
   const requestId = uuidOf(video.id)
   // Not the run's: a job that is run again, of a restored database, is the same video.
   const idempotencyKey = video.id
-  return { requestId, owner, model, policy, routes, path: '/videos', body: video.request ?? {}, signal, idempotencyKey }
+  const json = (await selectRequestJson(deps.db, video.id)) ?? '{}'
+  const body = (await storedValue(deps, { tenant: owner.userId, signal }, json)) as Record<string, unknown>
+  return { requestId, owner, model, policy, routes, path: '/videos', body, signal, idempotencyKey }
 }
 
 async function submitted(deps: VideoRunDeps, call: RoutedCall): Promise<ProviderJob> {
@@ -154,7 +160,7 @@ export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: s
   const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
   try {
     const reply = await lookedUp(deps, job, video)
-    const cost = costOf(deps, video, reportedCost(reply ?? {}))
+    const cost = await costOf(deps, video, reportedCost(reply ?? {}))
     const content = await copied(deps, job, video)
     await inRun(deps.db, job.run, tx => setContent(tx, videoId, content, cost))
     await endVideo(deps, job.run, videoId, 'completed', null)
@@ -171,9 +177,10 @@ export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: s
 }
 
 /** The provider's figure, but never more than what was held: that is the operator's, whose catalog is wrong then. */
-function costOf(deps: VideoRunDeps, { id, model, request, held_nanos: held }: VideoRow, reported: Nanos | undefined) {
+async function costOf(deps: VideoRunDeps, { id, model, held_nanos: held }: VideoRow, reported: Nanos | undefined) {
   const price = priceOfSecond(requireKnownModel(deps.catalog, model))
-  const cost = reported ?? usualPriceOf(price) * BigInt(secondsOf(request ?? {}))
+  const seconds = async () => BigInt(secondsOf({ duration: await selectDuration(deps.db, id) }))
+  const cost = reported ?? usualPriceOf(price) * (await seconds())
   if (cost <= held) return cost
   deps.log.error({ videoId: id, reported: String(cost) }, 'a video costs more than the catalog says')
   return held

@@ -1,3 +1,4 @@
+import { isLarge } from '../../infra/large-json.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/store.ts'
 import { signLink, verifyLink } from '../../infra/crypto/links.ts'
@@ -6,7 +7,7 @@ import { requireCapability, requireUsableModel } from '../catalog/model-access.r
 import { mostPriceOf } from '../catalog/pricing.rules.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
 import { badRequest, conflict, DomainError, notFound, paymentRequired, unauthorized } from '../errors.ts'
-import { claimIdempotencyKey } from '../idempotency/idempotency.service.ts'
+import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
 import { isId, newId, uuidOf } from '../ids.ts'
 import { startJob } from '../jobs/jobs.service.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
@@ -17,6 +18,7 @@ import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
 import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import { isStorable } from '../text.rules.ts'
 import { priceOfSecond, providerRequest, requireReferences, secondsOf, type VideoInput } from './video.rules.ts'
 import {
@@ -27,7 +29,7 @@ import {
 } from './video.schema.ts'
 import { insertVideo, selectVideo, selectVideoById, type StoredContent, type VideoRow } from './video.sql.ts'
 
-export interface VideoDeps extends PlanDeps {
+export interface VideoDeps extends PlanDeps, ThreadDeps {
   db: Database
   catalog: Catalog
   requireStorage: RequireStorage
@@ -47,13 +49,16 @@ export async function createVideo(
   deps: VideoDeps,
   caller: Caller,
   asked: VideoGenerationRequest,
-  idempotencyKey: string | undefined,
+  requestKey: RequestKey | undefined,
 ): Promise<VideoGenerationJob> {
   const askedModel = asked.model ?? DEFAULT_VIDEO_MODEL
   const { model, metadata, heldNanos } = await admit(deps, caller, askedModel, asked)
+  const request = providerRequest(asked)
+  const asker = { tenant: caller.owner.userId }
+  const requestJson = isLarge(request) ? await deps.threadWork.writeJson(asker, request) : JSON.stringify(request)
   const start = async (tx: Transaction) => {
     const videoId = newId('video')
-    const claim = { owner: caller.owner, operation: 'videos.create', key: idempotencyKey, request: asked }
+    const claim = { owner: caller.owner, operation: 'videos.create', requestKey }
     const earlier = await claimIdempotencyKey(tx, claim, videoId)
     if (earlier !== undefined) return view(await requireVideo({ db: tx }, caller, earlier), undefined)
 
@@ -68,13 +73,12 @@ export async function createVideo(
       summary: `video of ${model.id}`,
       fileIds: [],
     })
-    const request = providerRequest(asked)
     const video = await insertVideo(tx, {
       id: videoId,
       caller,
       model: model.id,
       askedModel,
-      request,
+      requestJson,
       metadata,
       heldNanos,
     })

@@ -22,6 +22,7 @@ export interface StoredContent {
   content_type: string
 }
 
+/** A video but for what was asked, which may be 64 MB. */
 export interface VideoRow {
   id: string
   user_id: string
@@ -30,7 +31,6 @@ export interface VideoRow {
   key_rules: KeyRules
   model: string
   asked_model: string
-  request: Record<string, unknown> | null
   metadata: PublicRequestMetadata | null
   held_nanos: Nanos
   status: VideoStatus
@@ -43,12 +43,16 @@ export interface VideoRow {
   created_at: Date
 }
 
+const COLUMNS =
+  'id, user_id, project_id, api_key_id, key_rules, model, asked_model, metadata, held_nanos, status, provider, submits, ' +
+  'polls_missed, error, content, cost_nanos, created_at'
+
 export interface NewVideo {
   id: string
   caller: Caller
   model: string
   askedModel: string
-  request: object
+  requestJson: string | Uint8Array
   metadata: object | null
   heldNanos: Nanos
 }
@@ -57,8 +61,8 @@ export const insertVideo = (tx: Transaction, video: NewVideo): Promise<VideoRow>
   queryOne<VideoRow>(
     tx,
     `INSERT INTO videos (id, user_id, project_id, api_key_id, key_rules, model, asked_model, request, metadata, held_nanos, status)
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::jsonb, $9::jsonb, $10::bigint, 'pending')
-     RETURNING *`,
+     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::text::jsonb, $9::jsonb, $10::bigint, 'pending')
+     RETURNING ${COLUMNS}`,
     [
       video.id,
       ...ownerValues(video.caller.owner),
@@ -66,7 +70,7 @@ export const insertVideo = (tx: Transaction, video: NewVideo): Promise<VideoRow>
       JSON.stringify(video.caller.rules),
       video.model,
       video.askedModel,
-      JSON.stringify(video.request),
+      video.requestJson,
       video.metadata === null ? null : JSON.stringify(video.metadata),
       video.heldNanos,
     ],
@@ -74,14 +78,29 @@ export const insertVideo = (tx: Transaction, video: NewVideo): Promise<VideoRow>
 
 /** The video as its owner may see it. */
 export const selectVideo = (db: Queryable, owner: Owner, videoId: string): Promise<VideoRow | undefined> =>
-  queryFirst<VideoRow>(db, `SELECT * FROM videos WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [
+  queryFirst<VideoRow>(db, `SELECT ${COLUMNS} FROM videos WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [
     ...ownerValues(owner),
     videoId,
   ])
 
 /** The video of a job, or of a signed link: of whatever owner. */
 export const selectVideoById = (db: Queryable, videoId: string): Promise<VideoRow | undefined> =>
-  queryFirst<VideoRow>(db, 'SELECT * FROM videos WHERE id = $1::text', [videoId])
+  queryFirst<VideoRow>(db, `SELECT ${COLUMNS} FROM videos WHERE id = $1::text`, [videoId])
+
+/** What the provider is asked, as JSON; null once the video has ended. */
+export const selectRequestJson = async (db: Queryable, videoId: string): Promise<string | null> =>
+  (await queryOne<{ request: string | null }>(db, 'SELECT request::text FROM videos WHERE id = $1::text', [videoId]))
+    .request
+
+/** The length that was asked for; null once the video has ended. */
+export const selectDuration = async (db: Queryable, videoId: string): Promise<unknown> =>
+  (
+    await queryOne<{ duration: unknown }>(
+      db,
+      `SELECT request -> 'duration' AS duration FROM videos WHERE id = $1::text`,
+      [videoId],
+    )
+  ).duration
 
 export async function setProvider(tx: RunTransaction, videoId: string, provider: ProviderJob): Promise<void> {
   await tx.query(`UPDATE videos SET provider = $2::jsonb, status = 'in_progress' WHERE id = $1::text`, [

@@ -7,6 +7,7 @@ import { bytesOf, sendRequest, type IncomingReply, type ReplyBody } from './exch
 import { failureOfThrown } from './failures.ts'
 import { withFirst } from './events.ts'
 import { parseObject, type Fields } from './json.ts'
+import { objectOf, written, type LargeJson } from './large.ts'
 import { isSuspect, storable } from './normal/text.ts'
 import { openAiWire } from './openai/wire.ts'
 import { probe } from './probe.ts'
@@ -17,24 +18,34 @@ const WIRES = { openai: openAiWire, anthropic: anthropicWire }
 const wireOf = ({ wire = 'openai' }: UpstreamSettings): Wire => WIRES[wire]
 
 /** Speaks each upstream's wire format; callers see OpenAI's alone. */
-export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbound): UpstreamClient & UpstreamProbe {
+export function createUpstreamClient(
+  timeouts: UpstreamTimeouts,
+  outbound: Outbound,
+  large: LargeJson,
+): UpstreamClient & UpstreamProbe {
   const dispatchers = createDispatchers(timeouts, outbound)
 
   const ask = (
     upstream: UpstreamSettings,
     path: string,
     signal: AbortSignal,
-    body?: object,
+    body?: string | Uint8Array,
     idempotencyKey?: string,
   ): Promise<IncomingReply> =>
     sendRequest(dispatchers.of(upstream), requestOf(upstream, path, body, idempotencyKey), signal)
   const send = (upstream: UpstreamSettings, call: UpstreamCall): Promise<IncomingReply> => {
     const { path, body } = wireOf(upstream).requestOf(call)
-    return ask(upstream, path, call.signal, body, upstream.idempotencyKeys === true ? call.idempotencyKey : undefined)
+    const key = upstream.idempotencyKeys === true ? call.idempotencyKey : undefined
+    const text = written(large, call, body)
+    return typeof text === 'string'
+      ? ask(upstream, path, call.signal, text, key)
+      : text.then(bytes => ask(upstream, path, call.signal, bytes, key))
   }
   const json = async (upstream: UpstreamSettings, call: UpstreamCall) => {
     const { headers, body } = await successful(upstream, await send(upstream, call))
-    return { json: wireOf(upstream).replyOf(call, storableObject(await body.text())), headers }
+    const reply = await body.whole()
+    const object = typeof reply === 'string' ? storableObject(reply) : await objectOf(large, call, reply)
+    return { json: wireOf(upstream).replyOf(call, object), headers }
   }
   const events = async (upstream: UpstreamSettings, call: UpstreamCall) => {
     const { headers, body } = await successful(upstream, await send(upstream, call))
@@ -44,7 +55,8 @@ export function createUpstreamClient(timeouts: UpstreamTimeouts, outbound: Outbo
   }
   const get = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
     const { body } = await successful(upstream, await ask(upstream, path, signal))
-    return storableObject(await body.text())
+    const reply = await body.whole()
+    return typeof reply === 'string' ? storableObject(reply) : objectOf(large, { signal }, reply)
   }
   const download = async (upstream: UpstreamSettings, { path, signal }: UpstreamGet) => {
     const { headers, body } = await successful(upstream, await ask(upstream, path, signal))
@@ -83,7 +95,7 @@ const orFailure = <Result>(signal: AbortSignal, work: Promise<Result>): Promise<
 function requestOf(
   upstream: UpstreamSettings,
   path: string,
-  body: object | undefined,
+  body: string | Uint8Array | undefined,
   idempotencyKey?: string,
 ): Dispatcher.DispatchOptions {
   const { origin, basePath, keyHeaders, postHeaders } = targetOf(upstream)
@@ -93,7 +105,7 @@ function requestOf(
     path: basePath + path,
     method: 'POST',
     headers: withKey(postHeaders, idempotencyKey),
-    body: JSON.stringify(body),
+    body,
   }
 }
 
@@ -106,7 +118,8 @@ function successful(upstream: UpstreamSettings, reply: IncomingReply): IncomingR
 }
 
 async function refused(upstream: UpstreamSettings, { status, headers, body }: IncomingReply): Promise<never> {
-  throw wireOf(upstream).failureOf(status, headers, await body.text())
+  const text = await body.whole()
+  throw wireOf(upstream).failureOf(status, headers, typeof text === 'string' ? text : '')
 }
 
 interface Target {

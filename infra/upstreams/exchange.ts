@@ -1,9 +1,11 @@
 import type { Dispatcher } from 'undici'
+import { ByteBlocks } from '../byte-blocks.ts'
+import { LARGE_CHARACTERS } from '../large-json.ts'
 import { UpstreamFailure, type ReplyHeaders } from './upstream.ts'
 
 /** Read ahead of a slow reader before the upstream is held back. */
 const HIGH_WATER_BYTES = 256 * 1024
-const TEXT_LIMIT_BYTES = 64 * 1024 * 1024
+const WHOLE_LIMIT_BYTES = 64 * 1024 * 1024
 /** How long the rest of a reply, which nobody reads, may take. */
 const FINISH_MS = 1_000
 
@@ -11,8 +13,11 @@ const FINISH_MS = 1_000
 export interface ReplyBody {
   /** What has come since the last call, as soon as there is any; undefined at the end. Rejects where it breaks off. */
   read(): Promise<Buffer | undefined>
-  /** All that is still to come, as UTF-8. Errors: UpstreamFailure where it is too large, or whatever broke it off. */
-  text(): Promise<string>
+  /**
+   * All that is still to come, as UTF-8; as its bytes where it is too large to be worked on here.
+   * Errors: UpstreamFailure where it is too large for anything, or whatever broke it off.
+   */
+  whole(): Promise<string | Uint8Array<ArrayBuffer>[]>
   /** Drops what little is still to come, so that the connection is kept for the next request. */
   finish(): void
   /** Breaks the exchange off, where it is not over. */
@@ -53,7 +58,8 @@ export async function* bytesOf(body: ReplyBody): AsyncGenerator<Buffer, void> {
 class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   private arrived: Buffer[] = []
   private arrivedBytes = 0
-  private isText = false
+  private isWhole = false
+  private large: ByteBlocks | undefined
   private isDropped = false
   private hasEnded = false
   private failure: Error | undefined
@@ -87,9 +93,10 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   onResponseData(controller: Dispatcher.DispatchController, bytes: Buffer): void {
     if (this.isDropped) return
-    this.arrived.push(bytes)
     this.arrivedBytes += bytes.length
-    if (this.isText) return this.boundText()
+    if (this.large !== undefined) this.large.add(bytes)
+    else this.arrived.push(bytes)
+    if (this.isWhole) return this.boundWhole()
     if (this.arrivedBytes > HIGH_WATER_BYTES) controller.pause()
     this.wake?.()
   }
@@ -112,12 +119,12 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     return undefined
   }
 
-  async text(): Promise<string> {
-    this.isText = true
+  async whole(): Promise<string | Uint8Array<ArrayBuffer>[]> {
+    this.isWhole = true
     if (this.controller?.paused === true) this.controller.resume()
     if (!this.hasEnded && this.failure === undefined) await new Promise<void>(resolve => (this.wake = resolve))
     if (this.failure !== undefined) throw this.failure
-    return this.take().toString('utf8')
+    return this.large?.blocks ?? this.take().toString('utf8')
   }
 
   finish(): void {
@@ -132,9 +139,13 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (!this.hasEnded) this.breakOff(new Error('the reply is not wanted'))
   }
 
-  private boundText(): void {
-    if (this.arrivedBytes > TEXT_LIMIT_BYTES)
+  private boundWhole(): void {
+    if (this.arrivedBytes > WHOLE_LIMIT_BYTES)
       this.breakOff(new UpstreamFailure('unavailable', 'the reply is too large'))
+    if (this.large !== undefined || this.arrivedBytes <= LARGE_CHARACTERS) return
+    this.large = new ByteBlocks()
+    for (const part of this.arrived) this.large.add(part)
+    this.arrived = []
   }
 
   private readonly onAbort = (): void => this.breakOff(this.signal.reason as Error)

@@ -30,6 +30,8 @@ export interface UpstreamCall {
   path: UpstreamPath
   body: Record<string, unknown>
   signal: AbortSignal
+  /** Whose turn it is where the call is so large that a thread is needed. */
+  tenant?: string
   /** Sent where the upstream takes one. */
   idempotencyKey?: string | undefined
 }
@@ -56,10 +58,11 @@ export interface UpstreamEvents {
 /**
  * Why a call did not succeed:
  * `rejected` the request itself is at fault · `refused` our credentials or credit there · `unknown_model` ·
- * `rate_limited` · `unavailable` 5xx, connection or a reply that is none · `timeout` · `aborted` by the signal.
+ * `rate_limited` · `unavailable` 5xx, connection or a reply that is none · `timeout` · `aborted` by the signal ·
+ * `busy` it was not asked, or not read, since this process had no time for so much: the cause says more.
  */
 export type UpstreamFailureKind =
-  'rejected' | 'refused' | 'unknown_model' | 'rate_limited' | 'unavailable' | 'timeout' | 'aborted'
+  'rejected' | 'refused' | 'unknown_model' | 'rate_limited' | 'unavailable' | 'timeout' | 'aborted' | 'busy'
 
 export class UpstreamFailure extends Error {
   override name = 'UpstreamFailure'

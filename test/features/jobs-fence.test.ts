@@ -21,6 +21,7 @@ import { chatRow } from '../support/batches.ts'
 import { jobBench, silentLog } from '../support/jobs.ts'
 import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
+import { THREADS_HERE } from '../support/threads-here.ts'
 
 const bench = jobBench()
 const { catalogFile, upstreamUrl } = testStack()
@@ -79,7 +80,7 @@ test('a validation whose job is ended before it sets credit aside writes nothing
   const rowsWritten = async () =>
     (await bench.db.query('SELECT 1 FROM batch_rows WHERE batch_id = $1', [batchId])).rowCount === 1
   const { db, reached, go } = stoppingDatabase(rowsWritten)
-  const validating = validateBatch({ db, objects, catalog }, stepOf(batchId), batchId)
+  const validating = validateBatch({ db, objects, catalog, threadWork: THREADS_HERE }, stepOf(batchId), batchId)
   await Promise.race([reached, validating])
   await endLostBatch({ db: bench.db, objects }, { resourceId: batchId, run: 1 }, 'terminated')
   go()

@@ -17,6 +17,7 @@ import { createUpstreamClient } from '../../infra/upstreams/client.ts'
 import { jobBench, silentLog } from '../support/jobs.ts'
 import { newTenant } from '../support/tenants.ts'
 import { startLocalServer, type LocalServer } from '../unit/upstreams/local-server.ts'
+import { LARGE_HERE, THREADS_HERE } from '../support/threads-here.ts'
 
 const bench = jobBench()
 let folder: string
@@ -56,8 +57,9 @@ async function workerDeps(takesKeys: boolean): Promise<VideoRunDeps> {
     objects: undefined as never,
     metrics: createMetrics('test'),
     catalog: loadCatalog(config),
-    upstreams: createUpstreamClient(config.upstreams, createOutbound(config.outbound)),
+    upstreams: createUpstreamClient(config.upstreams, createOutbound(config.outbound), LARGE_HERE),
     ...newRouteExperience(),
+    threadWork: THREADS_HERE,
     ownRoutes: () => [],
     credentialUse: { succeeded: () => undefined, failed: () => undefined },
     log: silentLog,
@@ -72,7 +74,12 @@ async function newVideo(): Promise<string> {
   await inTransaction(bench.db, async tx => {
     const job = { kind: 'video', workflow: 'video', taskQueue: 'none', input: {}, summary: '', fileIds: [] } as const
     await startJob(tx, { ...job, fileIds: [], resourceId: id, owner: caller.owner })
-    const asked = { model: 'test/film', askedModel: 'test/film', request: { prompt: 'x' }, metadata: null }
+    const asked = {
+      model: 'test/film',
+      askedModel: 'test/film',
+      requestJson: JSON.stringify({ prompt: 'x' }),
+      metadata: null,
+    }
     await insertVideo(tx, { id, caller, ...asked, heldNanos: 0n })
   })
   return id

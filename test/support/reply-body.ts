@@ -5,7 +5,7 @@ export function replyBodyOf(parts: readonly Uint8Array[]): ReplyBody {
   const left = parts.map(part => Buffer.from(part))
   return {
     read: () => Promise.resolve(left.shift()),
-    text: () => Promise.resolve(Buffer.concat(left.splice(0)).toString('utf8')),
+    whole: () => Promise.resolve(Buffer.concat(left.splice(0)).toString('utf8')),
     finish: () => undefined,
     destroy: () => undefined,
   }

@@ -12,6 +12,7 @@ test('nothing set is the development default', () => {
   const { secret: _secret, ...config } = readConfig({})
   expect(config).toEqual({
     defaultRequestsPerMinute: 600,
+    largeRequestBytes: 512 * 1024 * 1024,
     processLostMs: 30_000,
     production: false,
     dataDir: resolve('.data'),

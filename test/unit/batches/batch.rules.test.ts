@@ -81,7 +81,7 @@ test.each([
 
 describe('lines are in the shape of OpenAI', () => {
   test('of an output', () => {
-    expect(JSON.parse(outputLine('r1', 'mine', { ok: 1 }))).toEqual({
+    expect(outputLine('r1', 'mine', { ok: 1 })).toEqual({
       id: 'batch_req_r1',
       custom_id: 'mine',
       response: { status_code: 200, request_id: 'r1', body: { ok: 1 } },

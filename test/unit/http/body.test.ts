@@ -4,17 +4,18 @@ import { request as httpRequest, type OutgoingHttpHeaders, type Server } from 'n
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import Koa from 'koa'
-import { readJsonBody } from '../../../api/http/body.ts'
+import { readJsonBody, type LargeBodies } from '../../../api/http/body.ts'
 import { errorReply } from '../../../api/http/errors.ts'
 import { parseJson } from '../../../domain/threads/tasks.ts'
 
 const LIMIT_BYTES = 10_000
+const LARGE_BODIES: LargeBodies = { hold: () => undefined, parse: blocks => Promise.resolve(parseJson(blocks)) }
 let server: Server
 beforeAll(async () => {
   const app = new Koa()
   app.use(async ctx => {
     try {
-      ctx.body = { value: await readJsonBody(ctx, LIMIT_BYTES, bytes => Promise.resolve(parseJson(bytes))) }
+      ctx.body = { value: await readJsonBody(ctx, LIMIT_BYTES, LARGE_BODIES) }
     } catch (error) {
       const reply = errorReply(error, 'r')
       ctx.status = reply.status

@@ -17,13 +17,14 @@ import {
 } from '../../../infra/upstreams/upstream.ts'
 import { deferred, rejectedBy } from '../fixtures.ts'
 import { startLocalServer, type LocalServer } from './local-server.ts'
+import { LARGE_HERE } from '../../support/threads-here.ts'
 
 let server: LocalServer
 let client: UpstreamClient & UpstreamProbe
 const outbound = createOutbound({ allowPrivate: false })
 beforeAll(async () => {
   server = await startLocalServer()
-  client = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound)
+  client = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound, LARGE_HERE)
 })
 afterAll(async () => {
   await server.close()
@@ -277,7 +278,7 @@ describe('a stream', () => {
   })
 
   test('keeps its connection for the next request, though its end comes after its last event', async () => {
-    const own = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound)
+    const own = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound, LARGE_HERE)
     const ports: unknown[] = []
     const read = deferred<void>()
     server.answer(response => {
@@ -450,7 +451,7 @@ describe('an upstream that falls silent times out', () => {
 
   // At once, since the timers of the client have the grain of a second.
   beforeAll(async () => {
-    const quick = createUpstreamClient({ replyTimeoutMs: 100, idleTimeoutMs: 100 }, outbound)
+    const quick = createUpstreamClient({ replyTimeoutMs: 100, idleTimeoutMs: 100 }, outbound, LARGE_HERE)
     const outcomeOf = async ([name, answer, send]: (typeof cases)[number]) => {
       const silent = await startLocalServer()
       silent.answer(answer)

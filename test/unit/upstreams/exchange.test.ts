@@ -76,27 +76,27 @@ describe('a body', () => {
   test('is one text, however it comes', async () => {
     const { upstream, body } = await replyUnderWay()
     upstream.data(Buffer.from('früh').subarray(0, 3))
-    const text = body.text()
+    const text = body.whole()
     upstream.data(Buffer.from('früh').subarray(3))
     upstream.end()
     expect(await text).toBe('früh')
     expect(upstream.told).toEqual([])
   })
 
-  test('is taken whole where it is a text, and not held back', async () => {
+  test('is taken whole, and not held back, as bytes where it is large', async () => {
     const { upstream, body } = await replyUnderWay()
     upstream.data(Buffer.alloc(MEBIBYTE))
     expect(upstream.told).toEqual(['pause'])
-    const text = body.text()
+    const text = body.whole()
     upstream.data(Buffer.alloc(MEBIBYTE))
     upstream.end()
-    expect(await text).toHaveLength(2 * MEBIBYTE)
+    expect(Buffer.concat((await text) as Uint8Array[])).toHaveLength(2 * MEBIBYTE)
     expect(upstream.told).toEqual(['pause', 'resume'])
   })
 
   test('is no text where it is larger than one may be', async () => {
     const { upstream, body } = await replyUnderWay()
-    const text = body.text()
+    const text = body.whole()
     for (let sent = 0; sent < 64; sent += 1) upstream.data(Buffer.alloc(MEBIBYTE))
     expect(upstream.told).toEqual([])
     upstream.data(Buffer.alloc(1))
@@ -123,7 +123,7 @@ describe('aborting', () => {
     upstream.data(Buffer.from('whole'))
     upstream.end()
     controller.abort(new Error('left'))
-    expect(await body.text()).toBe('whole')
+    expect(await body.whole()).toBe('whole')
     expect(upstream.told).toEqual([])
   })
 })

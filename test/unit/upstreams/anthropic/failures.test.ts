@@ -14,6 +14,7 @@ import {
   type Fields,
 } from '../../../support/fake-anthropic.ts'
 import { deferred, rejectedBy } from '../../fixtures.ts'
+import { LARGE_HERE } from '../../../support/threads-here.ts'
 
 let server: FakeAnthropic
 let client: UpstreamClient
@@ -21,7 +22,7 @@ let upstream: UpstreamSettings
 const outbound = createOutbound({ allowPrivate: false })
 beforeAll(async () => {
   server = await startAnthropic()
-  client = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound)
+  client = createUpstreamClient({ replyTimeoutMs: 60_000, idleTimeoutMs: 60_000 }, outbound, LARGE_HERE)
   upstream = { id: 'byok', baseUrl: server.url, apiKey: 'sk-ant-test', external: true, wire: 'anthropic' }
 })
 afterAll(async () => {

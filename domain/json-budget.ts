@@ -1,4 +1,4 @@
-import { badRequest, DomainError } from '../../domain/errors.ts'
+import { badRequest, DomainError } from './errors.ts'
 
 /** Objects, arrays and their fields: what makes a body dear to parse, copy, check and write. */
 export const MOST_STRUCTURES = 50_000
@@ -22,7 +22,7 @@ const CLOSE_OBJECT = 0x7d
  * Counts what is in a JSON text (RFC 8259) as its bytes arrive, before anything is made of them. What is no JSON is
  * counted somehow and refused later, by the parser.
  */
-export class BodyBudget {
+export class JsonBudget {
   private inString = false
   private isEscaped = false
   private structures = 0
@@ -70,4 +70,18 @@ export class BodyBudget {
 function within(count: number, most: number, what: string): number {
   if (count <= most) return count
   throw new DomainError(413, 'bad_request', `The body has more than ${most} ${what}.`, { type: 'payload_too_complex' })
+}
+
+/** The same of a value that is there already: its copy for another thread is as dear as its text. */
+export function isWithinBudget(value: unknown): boolean {
+  const left = { structures: MOST_STRUCTURES, values: MOST_VALUES }
+  return fits(value, left, MOST_LEVELS)
+}
+
+function fits(value: unknown, left: { structures: number; values: number }, levels: number): boolean {
+  left.values -= 1
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return left.values >= 0
+  left.structures -= 1
+  if (left.structures < 0 || levels === 0) return false
+  return Object.values(value).every(item => fits(item, left, levels - 1))
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { BodyBudget, MOST_STRUCTURES } from '../../../api/http/body-budget.ts'
+import { JsonBudget, MOST_STRUCTURES } from '../../domain/json-budget.ts'
 
 function faultOf(text: string, partBytes = 64 * 1024): string | undefined {
   const bytes = Buffer.from(text)
-  const budget = new BodyBudget()
+  const budget = new JsonBudget()
   try {
     for (let at = 0; at < bytes.length; at += partBytes) budget.take(bytes.subarray(at, at + partBytes))
     return undefined

@@ -1,0 +1,30 @@
+import { isLarge } from '../../infra/large-json.ts'
+import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import type { Asker, ThreadWork } from '../threads/thread-work.ts'
+import type { ChatCompletionRequest } from './chat.schema.ts'
+import type { ChatSizes } from './chat-sizes.rules.ts'
+import { sentChat, type SentChat } from './sent-chat.rules.ts'
+
+interface Deps {
+  threadWork: Pick<ThreadWork, 'chatSizes'>
+}
+
+/** The bytes of a large chat, measured in a thread; undefined where they are found as fast here. Errors: 503. */
+export const sizesOfLarge = (
+  { threadWork }: Deps,
+  asker: Asker,
+  request: ChatCompletionRequest,
+): Promise<ChatSizes> | undefined => (isLarge(request) ? threadWork.chatSizes(asker, request) : undefined)
+
+/** A chat as it leaves; at once where it is not large. Errors: 400, 503. */
+export function measuredChat(
+  deps: Deps,
+  asker: Asker,
+  request: ChatCompletionRequest,
+  model: CatalogEntry,
+): SentChat | Promise<SentChat> {
+  const sizes = sizesOfLarge(deps, asker, request)
+  return sizes === undefined
+    ? sentChat(request, model)
+    : sizes.then(known => sentChat(request, model, { sizes: known }))
+}
