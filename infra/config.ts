@@ -18,6 +18,7 @@ const SECRETS_KEYS = '^ *[a-z0-9_-]{1,32}:[0-9a-fA-F]{64} *(, *[a-z0-9_-]{1,32}:
 const Environment = Type.Object({
   NODE_ENV: Type.String({ default: 'development' }),
   DATA_DIR: Type.String({ default: '.data' }),
+  PATH: Type.String({ default: '' }),
   HOST: Type.String({ default: '127.0.0.1' }),
   PORT: port({ default: 8080 }),
   METRICS_PORT: Type.Optional(port()),
@@ -85,6 +86,8 @@ export interface Config {
   production: boolean
   /** Absolute. */
   dataDir: string
+  /** Where tools are looked for. */
+  toolPath: string
   host: string
   port: number
   metricsPort: number | undefined
@@ -154,6 +157,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   return {
     production: e.NODE_ENV === 'production',
     dataDir: resolve(e.DATA_DIR),
+    toolPath: e.PATH,
     host: e.HOST,
     port: e.PORT,
     metricsPort: e.METRICS_PORT,

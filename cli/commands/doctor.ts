@@ -21,9 +21,14 @@ export const doctorCommand = (): Command =>
 
 function report(findings: readonly Finding[]): string {
   const rows = findings.map(({ ok, name, detail, remedy }) => [
-    ok ? 'ok' : 'FAIL',
+    markOf(ok, remedy),
     name,
     remedy === undefined ? detail : `${detail}. ${remedy}`,
   ])
   return table(['', 'CHECK', 'FOUND'], rows)
+}
+
+function markOf(ok: boolean, remedy: string | undefined): string {
+  if (!ok) return 'FAIL'
+  return remedy === undefined ? 'ok' : 'note'
 }

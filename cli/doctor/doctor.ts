@@ -1,4 +1,5 @@
 import type { Config } from '../../infra/config.ts'
+import { childChecks } from './children.ts'
 import { databaseChecks } from './database.ts'
 import { find, type Check, type Finding } from './findings.ts'
 import { objectStoreCheck } from './object-store.ts'
@@ -18,6 +19,7 @@ export async function examine(config: Config): Promise<Finding[]> {
     ...temporalChecks(config),
     objectStoreCheck(config),
     ...upstreamChecks(config),
+    ...childChecks(config),
   ]
   return Promise.all(checks.map(find))
 }

@@ -57,6 +57,18 @@ describe('the doctor', () => {
     expect(stdout).toMatch(/^FAIL +SECRETS_KEY +not set\. .*echo k1:/m)
     expect(stdout).toMatch(/^FAIL +SIGNING_KEY +not set\. .*openssl rand -hex 32/m)
     expect(stdout).toMatch(/^FAIL +Upstream +.*OPENROUTER_API_KEY/m)
+    expect(stdout).toMatch(/^(ok|note) +Child processes /m)
+  })
+
+  test('takes no offence at a tool that is not there, and says how to install it', async () => {
+    const { stdout } = await ipop(['doctor', '--json'], { DATA_DIR: dataDir, PATH: '/nowhere' })
+    const { checks } = JSON.parse(stdout)
+    expect(checks).toContainEqual({
+      name: 'ffmpeg',
+      ok: true,
+      detail: expect.stringMatching(/apt-get install ffmpeg.*brew install ffmpeg.*apk add ffmpeg/),
+      remedy: 'Media needs it.',
+    })
   })
 
   test('names an upstream that refuses', async () => {

@@ -14,6 +14,7 @@ test('nothing set is the development default', () => {
     defaultRequestsPerMinute: 600,
     largeRequestBytes: 512 * 1024 * 1024,
     processLostMs: 30_000,
+    toolPath: '',
     production: false,
     dataDir: resolve('.data'),
     host: '127.0.0.1',
