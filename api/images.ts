@@ -5,7 +5,7 @@ import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
 import { Reply, route } from './http/route.ts'
 
 /** Eight references of 10 MiB in base64, and the prompt. */
-const BODY_LIMIT_BYTES = 128 * 1024 * 1024
+const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 
 export const imageRoutes = [
   route({

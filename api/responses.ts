@@ -11,7 +11,8 @@ import {
   ResponsesCreateRequest,
 } from '../domain/responses/response.schema.ts'
 import { cancelResponse, createBackgroundResponse, getResponse } from '../domain/responses/background.ts'
-import { createResponse, deleteResponse, listInputItems } from '../domain/responses/response.service.ts'
+import { listInputItems } from '../domain/responses/input-items.ts'
+import { createResponse, deleteResponse } from '../domain/responses/response.service.ts'
 import { replayResponse } from '../domain/responses/response-replay.ts'
 import { streamResponse } from '../domain/responses/response-stream.ts'
 import { SANDBOX_HEADER } from './chat.ts'
@@ -40,12 +41,12 @@ export const responseRoutes = [
     headers: IDEMPOTENCY_HEADERS,
     repeats: ({ body }) => (body.background === true ? undefined : 'responses.create'),
     streams: ({ body }) => body.stream === true,
-    handle: async ({ requestId, caller, body, requestKey, signal, annotate }, deps) => {
-      const call = { requestId, caller, request: body, signal, annotate }
+    handle: async ({ requestId, caller, body, requestKey, signal, hold, annotate }, deps) => {
+      const call = { requestId, caller, request: body, signal, hold, annotate }
       if (body.background === true) {
         const response = await createBackgroundResponse(deps, call, requestKey)
         if (body.stream !== true) return response
-        const events = await replayResponse(deps, caller, response.id, -1, signal)
+        const events = await replayResponse(deps, caller, response.id, -1, { signal, hold })
         return new EventStream(events, failureAsTyped, { resumable: true })
       }
       if (body.stream === true) {
@@ -65,7 +66,7 @@ export const responseRoutes = [
     bodyLimitBytes: BODY_LIMIT_BYTES,
     reply: ResponseInputTokensResponse,
     errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
-    handle: ({ caller, body, signal }, deps) => countResponseInput(deps, caller, body, signal),
+    handle: ({ caller, body, signal, hold }, deps) => countResponseInput(deps, caller, body, { signal, hold }),
   }),
   streamRoute({
     method: 'GET',
@@ -78,10 +79,10 @@ export const responseRoutes = [
     reply: ResponseObject,
     errors,
     streams: ({ query }) => query.stream === true,
-    handle: async ({ caller, params, query, signal }, deps) => {
-      if (query.stream !== true) return getResponse(deps, caller, params.response_id)
+    handle: async ({ caller, params, query, signal, hold }, deps) => {
+      if (query.stream !== true) return getResponse(deps, caller, params.response_id, hold)
       const after = query.starting_after ?? -1
-      const events = await replayResponse(deps, caller, params.response_id, after, signal)
+      const events = await replayResponse(deps, caller, params.response_id, after, { signal, hold })
       return new EventStream(events, failureAsTyped, { resumable: true })
     },
   }),
@@ -103,7 +104,8 @@ export const responseRoutes = [
     params: ResponseParams,
     reply: ResponseObject,
     errors,
-    handle: ({ caller, params, signal }, deps) => cancelResponse(deps, caller, params.response_id, signal),
+    handle: ({ caller, params, signal, hold }, deps) =>
+      cancelResponse(deps, caller, params.response_id, { signal, hold }),
   }),
   route({
     method: 'GET',
@@ -114,6 +116,6 @@ export const responseRoutes = [
     query: InputItemsQuery,
     reply: ResponseInputItemList,
     errors,
-    handle: ({ caller, params, query }, deps) => listInputItems(deps, caller, params.response_id, query),
+    handle: ({ caller, params, query, hold }, deps) => listInputItems(deps, caller, params.response_id, query, hold),
   }),
 ]

@@ -6,7 +6,7 @@ import type { ApiDeps } from './deps.ts'
 import { parseRange, rangeReply } from './http/range.ts'
 import { binaryRoute, Reply, route } from './http/route.ts'
 
-const BODY_LIMIT_BYTES = 64 * 1024 * 1024
+const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 const VideoParams = Type.Object({ job_id: Type.String() })
 const errors = { 404: 'There is no such video' }
 

@@ -76,12 +76,10 @@ export interface Picture {
   base64: string
 }
 
-/** Pictures by data URL (RFC 2397). Undefined for anything else. */
-export function pictureOf(dataUrl: string): Picture | undefined {
+/** What stands before a picture's data in its data URL (RFC 2397), and how long that is. */
+export function pictureHeadOf(dataUrl: string): { mediaType: string; length: number } | undefined {
   const head = /^data:(image\/[\w.+-]{1,60});base64,/.exec(dataUrl)
-  const base64 = head === null ? '' : dataUrl.slice(head[0].length)
-  if (head?.[1] === undefined || base64 === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return undefined
-  return { mediaType: head[1], base64 }
+  return head?.[1] === undefined ? undefined : { mediaType: head[1], length: head[0].length }
 }
 
 export const dataUrlOf = ({ mediaType, base64 }: Picture): string => `data:${mediaType};base64,${base64}`

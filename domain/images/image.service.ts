@@ -16,8 +16,9 @@ import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
-import { chatBodyOf, dataUrlOf, drawnBy, pictureOf, reportedCost, type Picture } from './image.rules.ts'
+import { chatBodyOf, dataUrlOf, drawnBy, reportedCost, type Picture } from './image.rules.ts'
 import { DEFAULT_IMAGE_MODEL, type ImageGenerationRequest, type ImageGenerationResponse } from './image.schema.ts'
+import { pictureOf } from './picture.ts'
 import { referencesOf } from './references.ts'
 
 export interface ImageDeps extends RoutingDeps, CallDeps {
@@ -136,7 +137,7 @@ function costOf(deps: ImageDeps, { requestId, model }: RoutedCall, reported: Nan
 
 /** Most providers give the picture itself, some an address of it. */
 async function pictureAt(outbound: Outbound, url: string, signal: AbortSignal): Promise<Picture> {
-  const given = pictureOf(url)
+  const given = await pictureOf(url)
   if (given !== undefined) return given
   try {
     const options = { limitBytes: PICTURE_LIMIT_BYTES, timeoutMs: PICTURE_TIMEOUT_MS, signal, accept: ['image/*'] }

@@ -2,7 +2,7 @@ import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import { appendIn, claimLog, findLog } from '../event-log/event-log.service.ts'
 import { uuidOf } from '../ids.ts'
 import { stateEvent, type ResponseState } from './response.rules.ts'
-import { stateOf } from './response.service.ts'
+import { stateOf } from './stored-response.ts'
 import { deleteOldResponses, selectAbandoned, setResponseEnded } from './response.sql.ts'
 
 /** A response that runs says so every 20 s; one that was quiet for longer has lost its process. */
@@ -22,8 +22,8 @@ async function endAbandoned(db: Database): Promise<number> {
     const rows = await selectAbandoned(tx, QUIET_SECONDS, AT_ONCE)
     for (const row of rows) {
       const error = { code: 'service_unavailable', message: 'The server that made this response went away. Try again.' }
-      const failed: ResponseState = { ...stateOf(row), status: 'failed', error }
-      await setResponseEnded(tx, { userId: row.user_id, projectId: row.project_id }, failed)
+      const failed: ResponseState = { ...stateOf(row, []), status: 'failed', error }
+      await setResponseEnded(tx, { userId: row.user_id, projectId: row.project_id }, failed, '[]')
       await closeLog(tx, failed)
     }
     return rows.length

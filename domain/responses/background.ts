@@ -20,17 +20,20 @@ import {
   itemIds,
   prepareResponse,
   renamed,
-  requireResponse,
-  stateOf,
   turnIdOf,
   type ResponseCall,
   type ResponseDeps,
 } from './response.service.ts'
 import type { ResponseEvent } from './response-stream.ts'
-import { insertResponse, selectResponse, setResponseEnded, type ResponseRow } from './response.sql.ts'
+import { selectResponse, setResponseEnded, type ResponseRow } from './response.sql.ts'
+import { loadedState, requireResponse, stateOf, storeResponse, type Hold } from './stored-response.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 
-interface Deps {
+interface ReadDeps extends ThreadDeps {
   db: Database
+}
+
+interface Deps extends ReadDeps {
   logReaders: LogReaders
 }
 
@@ -52,9 +55,9 @@ export async function createBackgroundResponse(
   const start = async (tx: Transaction, admitted: AdmittedTurn) => {
     const claim = { owner: caller.owner, operation: 'responses.create', requestKey }
     const earlier = await claimIdempotencyKey(tx, claim, queued.id)
-    if (earlier !== undefined) return responseView(stateOf(await requireResponse({ db: tx }, caller, earlier)))
+    if (earlier !== undefined) return responseView(await stateOfEarlier({ ...deps, db: tx }, call, earlier))
     await startTurn(tx, caller, turnIdOf(queued.id), admitted, 'responses')
-    await insertResponse(tx, caller, queued, input)
+    await storeResponse(deps, tx, caller, queued, input)
     return responseView(queued)
   }
   return startAdmitted(deps, caller, asked, admitted =>
@@ -70,21 +73,32 @@ export async function settleResponse(tx: Transaction, turn: TurnView, end: TurnE
   if (row === undefined) return
   const usage = end.call === undefined ? undefined : usageView(end.call.usage)
   const log = await readLog(tx, uuidOf(turn.id))
-  const settled = settledState(stateOf(row), itemIds(row.id), log, { ...end, usage })
-  await setResponseEnded(tx, owner, settled)
+  const settled = settledState(stateOf(row, []), itemIds(row.id), log, { ...end, usage })
+  await setResponseEnded(tx, owner, settled, JSON.stringify(settled.output))
   const { status } = settled
   appendEvent(tx, { owner, type: `response.${status}`, subject: row.id, payload: { status, model: row.model } })
 }
 
 /** Errors: 404. */
-export async function getResponse(deps: { db: Database }, caller: Caller, responseId: string): Promise<ResponseObject> {
+export async function getResponse(
+  deps: ReadDeps,
+  caller: Caller,
+  responseId: string,
+  hold: Hold,
+): Promise<ResponseObject> {
   const row = await requireResponse(deps, caller, responseId)
-  return responseView(await currentState(deps, caller.owner, row))
+  return responseView(await currentState(deps, caller.owner, row, hold))
 }
 
+const stateOfEarlier = async (
+  deps: ThreadDeps & { db: Transaction },
+  { caller, hold }: ResponseCall,
+  responseId: string,
+): Promise<ResponseState> => loadedState(deps, caller.owner, await requireResponse(deps, caller, responseId), hold)
+
 /** A background response as it is now: while it is open, its turn knows how far it is. */
-async function currentState(deps: { db: Database }, owner: Owner, row: ResponseRow): Promise<ResponseState> {
-  const state = stateOf(row)
+async function currentState(deps: ReadDeps, owner: Owner, row: ResponseRow, hold: Hold): Promise<ResponseState> {
+  const state = await loadedState(deps, owner, row, hold)
   if (!row.background || row.status !== 'queued') return state
   const turn = await findTurn(deps, owner, turnIdOf(row.id), 'responses')
   return turn === undefined || turn.lifecycle === 'queued' ? state : { ...state, status: 'in_progress' }
@@ -98,7 +112,7 @@ export async function cancelResponse(
   deps: Deps,
   caller: Caller,
   responseId: string,
-  signal: AbortSignal,
+  { signal, hold }: { signal: AbortSignal; hold: Hold },
 ): Promise<ResponseObject> {
   const { owner } = caller
   const row = await requireResponse(deps, caller, responseId)
@@ -107,7 +121,7 @@ export async function cancelResponse(
   }
   await inTransaction(deps.db, tx => stopTurn(tx, owner, turnIdOf(row.id)))
   if (row.status === 'queued') await untilEnded(deps, uuidOf(row.id), signal)
-  return responseView(await currentState(deps, owner, await requireResponse(deps, caller, responseId)))
+  return responseView(await currentState(deps, owner, await requireResponse(deps, caller, responseId), hold))
 }
 
 /** Or until the client goes, or the time is over. */
@@ -129,11 +143,13 @@ export async function backgroundEvents(
   caller: Caller,
   row: ResponseRow,
   startingAfter: number,
-  signal: AbortSignal,
+  { signal, hold }: { signal: AbortSignal; hold: Hold },
 ): Promise<AsyncIterable<ResponseEvent>> {
   const log = await findLog(deps.db, uuidOf(row.id))
   const events =
-    log === undefined || log.removed_seq > 0n ? eventsOfState(stateOf(row)) : followed(deps, caller, row, signal)
+    log === undefined || log.removed_seq > 0n
+      ? eventsOfState(await loadedState(deps, caller.owner, row, hold))
+      : followed(deps, caller, row, { signal, hold })
   return numbered(events, startingAfter)
 }
 
@@ -148,13 +164,18 @@ async function* numbered(
   }
 }
 
-async function* followed(deps: Deps, caller: Caller, row: ResponseRow, signal: AbortSignal) {
-  const begun: ResponseState = { ...stateOf(row), status: 'queued', output: [], usage: null, error: null }
+async function* followed(
+  deps: Deps,
+  caller: Caller,
+  row: ResponseRow,
+  { signal, hold }: { signal: AbortSignal; hold: Hold },
+) {
+  const begun: ResponseState = { ...stateOf(row, []), status: 'queued', usage: null, error: null }
   const stream = createBackgroundStream({ ...begun, incompleteReason: null }, itemIds(row.id))
   for await (const event of deps.logReaders.follow(uuidOf(row.id), 0, signal)) {
     yield* stream.add(event)
     if (!isTerminal(event.type)) continue
-    const ended = stateOf(await requireResponse(deps, caller, row.id))
+    const ended = await loadedState(deps, caller.owner, await requireResponse(deps, caller, row.id), hold)
     yield stateEvent(`response.${ended.status}`, ended)
     return
   }

@@ -6,7 +6,8 @@ import type { ThreadWork } from '../threads/thread-work.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { messagesOfChain, truncated } from './chain.ts'
 import { storedItems } from './input.rules.ts'
-import { chatTools, requireServed } from './request.rules.ts'
+import { chatTools, requireServed, requireSettings } from './request.rules.ts'
+import type { Hold } from './stored-response.ts'
 import type { ResponseInputTokensRequest, ResponseInputTokensResponse } from './response.schema.ts'
 
 interface Deps {
@@ -23,14 +24,15 @@ export async function countResponseInput(
   deps: Deps,
   caller: Caller,
   request: ResponseInputTokensRequest,
-  signal: AbortSignal,
+  { signal, hold }: { signal: AbortSignal; hold: Hold },
 ): Promise<ResponseInputTokensResponse> {
   requireServed(request)
+  requireSettings(request)
   const modelId = request.model ?? deps.catalog.defaultModelId
   if (modelId === undefined) throw badRequest('`model` is required: this deployment has no default.', 'model')
   const model = requireUsableModel(deps.catalog, modelId, caller.rules)
   const input = storedItems(request.input, index => `in_${index}`)
-  const messages = await messagesOfChain(deps.db, caller.owner, request, input)
+  const messages = await messagesOfChain(deps, caller, request, input, hold)
   const asker = { tenant: caller.owner.userId, signal }
   const sent =
     request.truncation === 'auto'

@@ -40,6 +40,36 @@ export function requireServed(request: { conversation?: unknown; background?: un
   }
 }
 
+const MOST_METADATA_CHARACTERS = 16_384
+const MOST_INSTRUCTIONS_CHARACTERS = 1024 * 1024
+
+/**
+ * What a response repeats in its replies and most of its events is bounded, as what is only read once is not.
+ * Errors: 400.
+ */
+export function requireSettings({ instructions, metadata }: { instructions?: unknown; metadata?: unknown }): void {
+  if (charactersOf(metadata, MOST_METADATA_CHARACTERS) > MOST_METADATA_CHARACTERS)
+    throw badRequest(`\`metadata\` has at most ${MOST_METADATA_CHARACTERS} characters as JSON.`, 'metadata')
+  if (charactersOf(instructions, MOST_INSTRUCTIONS_CHARACTERS) > MOST_INSTRUCTIONS_CHARACTERS) {
+    throw badRequest(
+      `\`instructions\` have at most ${MOST_INSTRUCTIONS_CHARACTERS} characters: put longer texts into \`input\`.`,
+      'instructions',
+    )
+  }
+}
+
+/** About how many characters a value has as JSON; it is not looked at further than to just above the most. */
+function charactersOf(value: unknown, most: number): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 4
+  let characters = 2
+  for (const [name, item] of Object.entries(value)) {
+    if (characters > most) return characters
+    characters += (Array.isArray(value) ? 1 : name.length + 4) + charactersOf(item, most - characters)
+  }
+  return characters
+}
+
 /** Errors: 400 naming a tool that is not served. */
 export function chatTools(tools: readonly Fields[]): Fields[] {
   return tools.map((tool, index) => {

@@ -5,10 +5,11 @@ import { uuidOf } from '../ids.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { backgroundEvents } from './background.ts'
 import { eventsOfState, isLastEvent, wireEvent } from './response.rules.ts'
-import { requireResponse, stateOf } from './response.service.ts'
+import { loadedState, requireResponse, type Hold } from './stored-response.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
 import type { ResponseEvent } from './response-stream.ts'
 
-interface Deps {
+interface Deps extends ThreadDeps {
   db: Database
   logReaders: LogReaders
 }
@@ -23,13 +24,15 @@ export async function replayResponse(
   caller: Caller,
   responseId: string,
   startingAfter: number,
-  signal: AbortSignal,
+  { signal, hold }: { signal: AbortSignal; hold: Hold },
 ): Promise<AsyncIterable<ResponseEvent>> {
   const row = await requireResponse(deps, caller, responseId)
-  if (row.background) return backgroundEvents(deps, caller, row, startingAfter, signal)
+  if (row.background) return backgroundEvents(deps, caller, row, startingAfter, { signal, hold })
   const logId = uuidOf(row.id)
   const log = await findLog(deps.db, logId)
-  if (log === undefined || log.removed_seq > 0n) return madeEvents(eventsOfState(stateOf(row)), startingAfter)
+  if (log === undefined || log.removed_seq > 0n) {
+    return madeEvents(eventsOfState(await loadedState(deps, caller.owner, row, hold)), startingAfter)
+  }
   // A log counts from 1, a response's events from 0.
   const afterSeq = startingAfter + 1
   const lastSeq = Number(log.last_seq)

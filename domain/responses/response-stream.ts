@@ -20,7 +20,9 @@ import {
   type ResponseDeps,
 } from './response.service.ts'
 import { endingOf, openingEvents, responseUsage, stateEvent, wireEvent, type ResponseState } from './response.rules.ts'
-import { insertResponse, setResponseEnded, touchResponse } from './response.sql.ts'
+import { setResponseEnded, touchResponse } from './response.sql.ts'
+import { askerOf, storeResponse } from './stored-response.ts'
+import { storedJson } from '../threads/stored-json.ts'
 import { createOutputStream } from './stream.rules.ts'
 
 /** How often a response that runs says so: see abandoned.ts. */
@@ -128,7 +130,7 @@ async function openStore(
   const logId = uuidOf(state.id)
   try {
     await inTransaction(deps.db, async tx => {
-      await insertResponse(tx, caller, state, input)
+      await storeResponse(deps, tx, caller, state, input)
       await openLog(tx, logId, caller.owner.userId, first)
     })
   } catch (error) {
@@ -170,8 +172,9 @@ async function endStored(
 ): Promise<boolean> {
   try {
     const append = await writer.lastAppend([last])
+    const output = await storedJson(deps, askerOf(owner), state.output)
     await inTransaction(deps.db, async tx => {
-      if (await setResponseEnded(tx, owner, state)) await appendIn(tx, append)
+      if (await setResponseEnded(tx, owner, state, output)) await appendIn(tx, append)
     })
     return true
   } catch (error) {

@@ -1,21 +1,22 @@
-import { inTransaction, type Database, type Queryable } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import type { SharedTransaction } from '../../infra/postgres/shared-transaction.ts'
 import type { CallFacts } from '../calls/model-call.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { completeChat, type ChatDeps, type ChatRequest } from '../chat/chat.service.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
-import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
+import { badRequest, conflict, DomainError } from '../errors.ts'
 import type { AppendEvents } from '../event-log/event-log.writer.ts'
 import { dropLog } from '../event-log/event-log.service.ts'
-import { isId, uuidOf } from '../ids.ts'
+import { uuidOf } from '../ids.ts'
 import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
+import { storedJson } from '../threads/stored-json.ts'
 import { isStorable } from '../text.rules.ts'
 import { forgetTurn } from '../turns/turn.service.ts'
 import { messagesOfChain, truncated } from './chain.ts'
 import { storedItems } from './input.rules.ts'
-import { chatRequestOf, requireServed } from './request.rules.ts'
+import { chatRequestOf, requireServed, requireSettings } from './request.rules.ts'
 import {
   endingOf,
   outputOfReply,
@@ -24,15 +25,9 @@ import {
   settingsOf,
   type ResponseState,
 } from './response.rules.ts'
-import type {
-  InputItemsQuery,
-  ResponseDeleted,
-  ResponseInputItemList,
-  ResponseItem,
-  ResponseObject,
-  ResponsesCreateRequest,
-} from './response.schema.ts'
-import { deleteResponseRow, insertResponse, selectResponse, type ResponseRow } from './response.sql.ts'
+import type { ResponseDeleted, ResponseItem, ResponseObject, ResponsesCreateRequest } from './response.schema.ts'
+import { deleteResponseRow } from './response.sql.ts'
+import { askerOf, requireResponse, storeResponse, type Hold } from './stored-response.ts'
 
 export interface ResponseDeps extends ChatDeps {
   sharedTransaction: SharedTransaction
@@ -49,12 +44,14 @@ export interface ResponseCall {
   signal: AbortSignal
   /** Told the figures of the call when it ends. */
   annotate(facts: CallFacts): void
+  hold: Hold
 }
 
 /** A response before its model is asked. */
 export interface PreparedResponse {
   state: ResponseState
-  input: ResponseItem[]
+  /** As it is stored; empty where it is not. */
+  input: string | Uint8Array
   chat: ChatRequest
 }
 
@@ -78,11 +75,11 @@ async function storedOrNot(
   deps: ResponseDeps,
   caller: Caller,
   state: ResponseState,
-  input: ResponseItem[],
+  input: string | Uint8Array,
 ): Promise<ResponseState> {
   if (!state.settings.store) return state
   try {
-    await insertResponse(deps.db, caller, state, input)
+    await storeResponse(deps, deps.db, caller, state, input)
     return state
   } catch (error) {
     deps.log.error({ responseId: state.id, err: error }, 'a response that was paid could not be stored')
@@ -100,13 +97,14 @@ export const notStored = (state: ResponseState): ResponseState => ({
 export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): Promise<PreparedResponse> {
   const { request, caller, requestId } = call
   requireServed(request)
+  requireSettings(request)
   if (!isStorable(request)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'input')
   const id = `resp_${requestId.replaceAll('-', '')}`
-  const input = requireInput(request.input, id)
+  const items = requireInput(request.input, id)
   const model = requireUsableModel(deps.catalog, request.model, caller.rules)
   const settings = settingsOf(request)
   const [messages] = await Promise.all([
-    messagesOfChain(deps.db, caller.owner, request, input),
+    messagesOfChain(deps, caller, request, items, call.hold),
     settings.store ? deps.requireStorage(caller.owner.userId) : undefined,
   ])
   const sent =
@@ -130,7 +128,7 @@ export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): P
   }
   return {
     state,
-    input,
+    input: settings.store ? await storedJson(deps, askerOf(caller.owner), items) : '',
     chat: {
       requestId,
       caller,
@@ -198,65 +196,3 @@ export async function deleteResponse(
     return { id: responseId, object: 'response', deleted: true }
   })
 }
-
-const DEFAULT_PAGE = 20
-
-/** A page of the items that the response was given. Errors: 400 for a cursor, 404. */
-export async function listInputItems(
-  deps: Pick<ResponseDeps, 'db'>,
-  caller: Caller,
-  responseId: string,
-  query: InputItemsQuery,
-): Promise<ResponseInputItemList> {
-  const { input } = await requireResponse(deps, caller, responseId)
-  const items = query.order === 'desc' ? input.toReversed() : input
-  const limit = query.limit ?? DEFAULT_PAGE
-  const rest =
-    query.before === undefined
-      ? items.slice(placeOf(items, query.after, 'after') + 1)
-      : itemsBeforeOf(items, query.before)
-  const data = rest.slice(0, limit)
-  const [first, last] = [data[0], data.at(-1)]
-  return {
-    object: 'list',
-    data,
-    has_more: rest.length > limit,
-    ...(first === undefined ? {} : { first_id: first.id }),
-    ...(last === undefined ? {} : { last_id: last.id }),
-  }
-}
-
-const itemsBeforeOf = (items: readonly ResponseItem[], id: string): ResponseItem[] =>
-  items.slice(0, placeOf(items, id, 'before')).toReversed()
-
-function placeOf(items: readonly ResponseItem[], id: string | undefined, param: string): number {
-  if (id === undefined) return -1
-  const place = items.findIndex(item => item.id === id)
-  if (place === -1) throw badRequest(`\`${param}\` must be the id of an item of this response.`, param)
-  return place
-}
-
-/** Errors: 404. */
-export async function requireResponse(
-  { db }: { db: Queryable },
-  caller: Caller,
-  responseId: string,
-): Promise<ResponseRow> {
-  const row = isId('resp', responseId) ? await selectResponse(db, caller.owner, responseId) : undefined
-  if (row === undefined) throw notFound('response', 'response_id')
-  return row
-}
-
-export const stateOf = (row: ResponseRow): ResponseState => ({
-  id: row.id,
-  model: row.model,
-  createdAt: row.created_at,
-  previousResponseId: row.previous_response_id,
-  settings: row.settings,
-  status: row.status,
-  background: row.background,
-  output: row.output,
-  usage: row.usage,
-  error: row.error,
-  incompleteReason: row.incomplete_reason,
-})

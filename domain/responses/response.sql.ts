@@ -2,8 +2,8 @@ import { queryFirst, type Queryable, type Transaction } from '../../infra/postgr
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
 import type { ResponseSettings, ResponseState } from './response.rules.ts'
-import type { ResponseItem } from './response.schema.ts'
 
+/** A response but for its input and output, which may be of any size. */
 export interface ResponseRow {
   id: string
   model: string
@@ -11,25 +11,26 @@ export interface ResponseRow {
   background: boolean
   previous_response_id: string | null
   settings: ResponseSettings
-  input: ResponseItem[]
-  output: ResponseItem[]
   usage: ResponseState['usage']
   error: ResponseState['error']
   incomplete_reason: string | null
   created_at: Date
+  /** Of input and output as JSON. */
+  content_bytes: bigint
 }
 
 const COLUMNS =
-  'id, model, status, background, previous_response_id, settings, input, output, usage, error, incomplete_reason, created_at'
+  'id, model, status, background, previous_response_id, settings, usage, error, incomplete_reason, created_at, content_bytes'
 
 export async function insertResponse(
   db: Queryable,
   caller: Caller,
   state: ResponseState,
-  input: readonly ResponseItem[],
+  content: { input: string | Uint8Array; output: string | Uint8Array },
 ): Promise<void> {
   await db.query(
-    `INSERT INTO responses (user_id, project_id, api_key_id, ${COLUMNS}, content_bytes)
+    `INSERT INTO responses (user_id, project_id, api_key_id, id, model, status, background, previous_response_id, settings,
+       input, output, usage, error, incomplete_reason, created_at, content_bytes)
      VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::boolean, $8::text, $9::jsonb,
        $10::text::jsonb, $11::text::jsonb, $12::jsonb, $13::jsonb, $14::text, $15::timestamptz,
        octet_length($10::text) + octet_length($11::text))`,
@@ -42,8 +43,8 @@ export async function insertResponse(
       state.background,
       state.previousResponseId,
       JSON.stringify(state.settings),
-      JSON.stringify(input),
-      JSON.stringify(state.output),
+      content.input,
+      content.output,
       json(state.usage),
       json(state.error),
       state.incompleteReason,
@@ -55,7 +56,12 @@ export async function insertResponse(
 const json = (value: object | null): string | null => (value === null ? null : JSON.stringify(value))
 
 /** Nothing where it has ended, or was deleted. */
-export async function setResponseEnded(tx: Transaction, owner: Owner, state: ResponseState): Promise<boolean> {
+export async function setResponseEnded(
+  tx: Transaction,
+  owner: Owner,
+  state: ResponseState,
+  outputJson: string | Uint8Array,
+): Promise<boolean> {
   const { rowCount } = await tx.query(
     `UPDATE responses SET status = $4::text, output = $5::text::jsonb,
        content_bytes = content_bytes - octet_length(output::text) + octet_length($5::text), usage = $6::jsonb, error = $7::jsonb,
@@ -65,7 +71,7 @@ export async function setResponseEnded(tx: Transaction, owner: Owner, state: Res
       ...ownerValues(owner),
       state.id,
       state.status,
-      JSON.stringify(state.output),
+      outputJson,
       json(state.usage),
       json(state.error),
       state.incompleteReason,
@@ -80,40 +86,98 @@ export const selectResponse = (db: Queryable, owner: Owner, responseId: string):
     responseId,
   ])
 
-/** Ids of a response and of those before it, so many at most; $1 to $4: owner, id, count. */
-const CHAIN = `chain AS (
-  SELECT id, previous_response_id, content_bytes, 1 AS depth FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text
-  UNION ALL
-  SELECT r.id, r.previous_response_id, r.content_bytes, chain.depth + 1
-  FROM responses r JOIN chain ON r.id = chain.previous_response_id
-  WHERE r.user_id = $1::text AND (r.project_id IS NULL OR r.project_id = $2::text) AND chain.depth <= $4::integer
-)`
+/** Its output as JSON. */
+export const selectOutput = async (db: Queryable, owner: Owner, responseId: string): Promise<string | undefined> =>
+  (
+    await queryFirst<{ output: string }>(
+      db,
+      `SELECT output::text FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`,
+      [...ownerValues(owner), responseId],
+    )
+  )?.output
 
-/** The response and those before it, the oldest first, at most `most` of them; none where they are larger together. */
-export async function selectChain(
-  db: Queryable,
-  owner: Owner,
-  responseId: string,
-  { most, mostBytes }: { most: number; mostBytes: number },
-): Promise<(ResponseRow & { depth: number })[]> {
-  const { rows } = await db.query<ResponseRow & { depth: number }>(
-    `WITH RECURSIVE ${CHAIN}
-     SELECT ${COLUMNS.split(', ')
-       .map(name => `r.${name}`)
-       .join(', ')}, chain.depth
-     FROM chain JOIN responses r ON r.id = chain.id
-     WHERE (SELECT sum(content_bytes) FROM chain) <= $5::bigint ORDER BY chain.depth DESC`,
-    [...ownerValues(owner), responseId, most, mostBytes],
+/** What is known of a chain's response before anything of it is loaded. */
+export interface ChainLink {
+  id: string
+  previous_response_id: string | null
+  status: ResponseState['status']
+  content_bytes: bigint
+}
+
+/** The response and those before it, the oldest first; a link more than `most` where there are more. */
+export async function selectChain(db: Queryable, owner: Owner, responseId: string, most: number): Promise<ChainLink[]> {
+  const { rows } = await db.query<ChainLink>(
+    `WITH RECURSIVE chain AS (
+       SELECT id, previous_response_id, status, content_bytes, 1 AS depth FROM responses
+       WHERE ${VISIBLE_TO_OWNER} AND id = $3::text
+       UNION ALL
+       SELECT r.id, r.previous_response_id, r.status, r.content_bytes, chain.depth + 1
+       FROM responses r JOIN chain ON r.id = chain.previous_response_id
+       WHERE r.user_id = $1::text AND (r.project_id IS NULL OR r.project_id = $2::text) AND chain.depth <= $4::integer
+     )
+     SELECT id, previous_response_id, status, content_bytes FROM chain ORDER BY depth DESC`,
+    [...ownerValues(owner), responseId, most],
   )
   return rows
 }
 
-/** Whether there is such a response, whatever the size of what stands before it. */
-export const hasResponse = async (db: Queryable, owner: Owner, responseId: string): Promise<boolean> =>
-  (await queryFirst(db, `SELECT 1 FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [
-    ...ownerValues(owner),
-    responseId,
-  ])) !== undefined
+/** The items of responses in the order of their ids, as JSON: each one's input, then its output. */
+export async function selectItems(db: Queryable, owner: Owner, ids: readonly string[]): Promise<[string, string][]> {
+  const { rows } = await db.query<{ input: string; output: string }>(
+    `SELECT r.input::text, r.output::text FROM unnest($3::text[]) WITH ORDINALITY AS asked(id, place)
+     JOIN responses r ON r.id = asked.id
+     WHERE r.user_id = $1::text AND (r.project_id IS NULL OR r.project_id = $2::text) ORDER BY place`,
+    [...ownerValues(owner), ids],
+  )
+  return rows.map(({ input, output }) => [input, output])
+}
+
+/** Where an item of a response's input stands, from 1. */
+export const selectInputPlace = async (
+  db: Queryable,
+  owner: Owner,
+  responseId: string,
+  itemId: string,
+): Promise<number | undefined> => {
+  const row = await queryFirst<{ place: bigint }>(
+    db,
+    `SELECT place FROM responses, jsonb_array_elements(input) WITH ORDINALITY AS e(item, place)
+     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND item ->> 'id' = $4::text ORDER BY place LIMIT 1`,
+    [...ownerValues(owner), responseId, itemId],
+  )
+  return row === undefined ? undefined : Number(row.place)
+}
+
+/** A run of items: those after a place or those before it, the nearest first. */
+export interface InputRun {
+  from: number
+  direction: 'up' | 'down'
+  limit: number
+  /** But for the last item. */
+  mostBytes: number
+}
+
+/** Items of a response's input as JSON; fewer than the limit where they are larger together than may be. */
+export async function selectInput(
+  db: Queryable,
+  owner: Owner,
+  responseId: string,
+  { from, direction, limit, mostBytes }: InputRun,
+): Promise<{ items: string[]; hasMore: boolean }> {
+  const isUp = direction === 'up'
+  const { rows } = await db.query<{ item: string | null }>(
+    `SELECT CASE WHEN coalesce(bytes_before, 0) < $6::bigint THEN item::text END AS item FROM (
+       SELECT item, place, sum(octet_length(item::text)) OVER (ORDER BY place ${isUp ? 'ASC' : 'DESC'}
+         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+       FROM responses, jsonb_array_elements(input) WITH ORDINALITY AS e(item, place)
+       WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND place ${isUp ? '>' : '<'} $4::bigint
+       ORDER BY place ${isUp ? 'ASC' : 'DESC'} LIMIT $5::integer + 1) AS run
+     ORDER BY place ${isUp ? 'ASC' : 'DESC'}`,
+    [...ownerValues(owner), responseId, from, limit, mostBytes],
+  )
+  const items = rows.slice(0, limit).flatMap(({ item }) => item ?? [])
+  return { items, hasMore: rows.length > items.length }
+}
 
 export async function deleteResponseRow(tx: Transaction, owner: Owner, responseId: string): Promise<boolean> {
   const { rowCount } = await tx.query(`DELETE FROM responses WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [

@@ -1,6 +1,6 @@
-import { isLarge } from '../../infra/large-json.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { SharedTransaction } from '../../infra/postgres/shared-transaction.ts'
+import { storedJson } from '../threads/stored-json.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
 import { priceOfCall } from '../catalog/pricing.rules.ts'
@@ -138,7 +138,7 @@ export async function admitTurn(
   await requireWithinWindow(deps, asker, request, model)
   const stored = {
     model: request.model,
-    requestJson: isLarge(request) ? await deps.threadWork.writeJson(asker, request) : JSON.stringify(request),
+    requestJson: await storedJson(deps, asker, request),
   }
   if (routes.every(route => route.credentialId !== undefined)) return { ...stored, worstCaseNanos: 0n }
   const worstCaseNanos = priceOfCall(model.price, sent.most, 'standard')

@@ -1,4 +1,3 @@
-import { isLarge } from '../../infra/large-json.ts'
 import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import type { ByteRange, ObjectReading, ObjectStore } from '../../infra/objects/store.ts'
 import { signLink, verifyLink } from '../../infra/crypto/links.ts'
@@ -18,6 +17,7 @@ import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
 import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
+import { storedJson } from '../threads/stored-json.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import { isStorable } from '../text.rules.ts'
 import { priceOfSecond, providerRequest, requireReferences, secondsOf, type VideoInput } from './video.rules.ts'
@@ -53,9 +53,7 @@ export async function createVideo(
 ): Promise<VideoGenerationJob> {
   const askedModel = asked.model ?? DEFAULT_VIDEO_MODEL
   const { model, metadata, heldNanos } = await admit(deps, caller, askedModel, asked)
-  const request = providerRequest(asked)
-  const asker = { tenant: caller.owner.userId }
-  const requestJson = isLarge(request) ? await deps.threadWork.writeJson(asker, request) : JSON.stringify(request)
+  const requestJson = await storedJson(deps, { tenant: caller.owner.userId }, providerRequest(asked))
   const start = async (tx: Transaction) => {
     const videoId = newId('video')
     const claim = { owner: caller.owner, operation: 'videos.create', requestKey }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { Piscina } from 'piscina'
 import { linkedAbort } from '../abort.ts'
@@ -5,7 +6,7 @@ import { createFairGate } from '../fair-gate.ts'
 
 const MOST_THREADS = 4
 /** Of all tenants together; more would be held in memory, for longer than their clients wait. */
-const MOST_WAITING = 256
+export const MOST_WAITING = 256
 const LONGEST_TASK_MS = 20_000
 const IDLE_MS = 60_000
 const HEAP_MB = 1_024
@@ -33,9 +34,13 @@ export interface Threads {
 }
 
 const NEVER = new AbortController().signal
+setMaxListeners(0, NEVER)
 
 /** Threads start with the first task and end when idle. @param entry the file whose exports are the tasks */
-export function createThreads(entry: string): Threads {
+export function createThreads(
+  entry: string,
+  { longestTaskMs = LONGEST_TASK_MS, heapMb = HEAP_MB }: { longestTaskMs?: number; heapMb?: number } = {},
+): Threads {
   const count = Math.min(MOST_THREADS, Math.max(2, availableParallelism() - 1))
   const gate = createFairGate(count)
   let waiting = 0
@@ -44,7 +49,7 @@ export function createThreads(entry: string): Threads {
     minThreads: 0,
     maxThreads: count,
     idleTimeout: IDLE_MS,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    resourceLimits: { maxOldGenerationSizeMb: heapMb },
     recordTiming: false,
   })
 
@@ -61,7 +66,7 @@ export function createThreads(entry: string): Threads {
   return {
     run: async ({ name, tenant, input, signal = NEVER, moved = [] }) => {
       const leave = await enter(tenant, signal)
-      const limit = linkedAbort(signal, LONGEST_TASK_MS)
+      const limit = linkedAbort(signal, longestTaskMs)
       try {
         return (await pool.run(input, { name, signal: limit.signal, transferList: moved })) as unknown
       } catch (error) {
@@ -78,4 +83,4 @@ export function createThreads(entry: string): Threads {
 
 /** Its thread ended: out of memory. */
 const isLost = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+  (error as { code?: unknown } | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
