@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity'
 import { deleteExpired } from '../domain/capture/retention.ts'
+import { dropEmptiedMonths, removeExpired, type RetentionStep } from '../domain/jobs/retention.ts'
 import type { Database } from '../infra/postgres/database.ts'
 
 export const createRetentionActivities = (deps: { db: Database }) => ({
@@ -8,6 +9,12 @@ export const createRetentionActivities = (deps: { db: Database }) => ({
     const context = Context.current()
     return deleteExpired(deps, { signal: context.cancellationSignal, deleted: total => context.heartbeat(total) })
   },
+  removeExpired: (from?: string): Promise<RetentionStep> => {
+    const context = Context.current()
+    const heartbeat = (removed: number) => context.heartbeat(removed)
+    return removeExpired(deps, from, { signal: context.cancellationSignal, heartbeat })
+  },
+  dropEmptiedMonths: (): Promise<string[]> => dropEmptiedMonths(deps),
 })
 
 export type RetentionActivities = ReturnType<typeof createRetentionActivities>

@@ -1,4 +1,4 @@
 export { batch } from './batch.ts'
 export { agentTurn } from './agent-turn.ts'
-export { contentRetention } from './content-retention.ts'
+export { retention } from './retention.ts'
 export { video } from './video.ts'

@@ -1,4 +1,5 @@
 import { queryOne, type Transaction } from '../../infra/postgres/database.ts'
+import { ENDED_DAYS } from '../jobs/retention.rules.ts'
 
 /**
  * One comparison of figures that must agree. `population` counts what is compared; `differences` selects
@@ -154,6 +155,9 @@ const hourlyTotals: Comparison = {
     WHERE v.expected IS DISTINCT FROM v.found`,
 }
 
+/** Calls outlive their batches, which are removed so long after their end. */
+const REMOVED_SINCE = `now() - interval '${ENDED_DAYS} days'`
+
 const batchTotals: Comparison = {
   name: 'batch_totals',
   subject: 'tokens and cost of batches are the sums of their calls',
@@ -162,13 +166,13 @@ const batchTotals: Comparison = {
     SELECT coalesce(b.id, c.resource_id), v.field, v.expected, v.found
     FROM batches b
     FULL JOIN (SELECT resource_id, sum(tokens_in)::bigint AS tokens_in, sum(tokens_out)::bigint AS tokens_out,
-                 sum(cost_nanos)::bigint AS cost_nanos
+                 sum(cost_nanos)::bigint AS cost_nanos, max(created_at) AS newest
                FROM inference_requests WHERE surface = 'batch' GROUP BY 1) c ON c.resource_id = b.id
     CROSS JOIN LATERAL (VALUES
       ('tokens_in', coalesce(c.tokens_in, 0), b.tokens_in),
       ('tokens_out', coalesce(c.tokens_out, 0), b.tokens_out),
       ('cost_nanos', coalesce(c.cost_nanos, 0), b.cost_nanos)) AS v(field, expected, found)
-    WHERE v.expected IS DISTINCT FROM v.found`,
+    WHERE v.expected IS DISTINCT FROM v.found AND (b.id IS NOT NULL OR c.newest > ${REMOVED_SINCE})`,
 }
 
 const ENDED = `status IN ('completed', 'failed', 'expired', 'cancelled')`
@@ -199,9 +203,9 @@ const batchCalls: Comparison = {
     SELECT coalesce(r.batch_id, c.resource_id) || ' request ' || coalesce(r.request_id, c.id)::text, 'calls',
       (r.batch_id IS NOT NULL)::integer::bigint, (c.id IS NOT NULL)::integer::bigint
     FROM (SELECT batch_id, request_id FROM batch_rows WHERE status = 'completed') r
-    FULL JOIN (SELECT id, resource_id FROM inference_requests WHERE surface = 'batch' AND status = 'completed') c
+    FULL JOIN (SELECT id, resource_id, created_at FROM inference_requests WHERE surface = 'batch' AND status = 'completed') c
       ON c.id = r.request_id AND c.resource_id = r.batch_id
-    WHERE r.batch_id IS NULL OR c.id IS NULL`,
+    WHERE c.id IS NULL OR (r.batch_id IS NULL AND c.created_at > ${REMOVED_SINCE})`,
 }
 
 export const COMPARISONS: readonly Comparison[] = [

@@ -14,15 +14,15 @@ const CALL_DEADLINE_MS = 10_000
 /** Once a day, at an hour in which little else happens; a day that the server missed is caught up with. */
 const SCHEDULES: readonly Schedule[] = [
   {
-    scheduleId: 'content-retention',
+    scheduleId: 'retention',
     spec: { calendars: [{ hour: 3, minute: 17, comment: 'daily, UTC' }] },
     action: {
       type: 'startWorkflow',
-      workflowType: 'contentRetention',
-      workflowId: 'content-retention',
+      workflowType: 'retention',
+      workflowId: 'retention',
       taskQueue: 'control',
       args: [],
-      staticSummary: 'Delete kept requests and replies whose retention has ended',
+      staticSummary: 'Remove what is past its retention',
     },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 day' },
   },

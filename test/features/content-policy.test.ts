@@ -133,7 +133,7 @@ describe('what is kept', () => {
     expect((await putPolicy(tenant, { ...KEEP_ALL, retention_days: 1 })).status).toBe(200)
     expectError(await tenant.api.post(`/request-history/${expired?.request_id}/replay`), 409)
 
-    const schedule = temporal.schedule.getHandle('content-retention')
+    const schedule = temporal.schedule.getHandle('retention')
     expect((await schedule.describe()).spec.calendars).toMatchObject([
       { hour: [{ start: 3 }], minute: [{ start: 17 }] },
     ])
