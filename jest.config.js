@@ -2,6 +2,32 @@
 import { existsSync } from 'node:fs'
 import { swcOptions } from './test/support/jest/swc-options.js'
 
+/** For a hang alone: ten times what a test takes on a loaded machine. */
+const HANGS_AFTER_MS = 300_000
+/** What is heavy on disk or processor, or must not be disturbed: one file at a time, with nothing beside it. */
+const ALONE = ['file-transfers', 'neighbours'].map(name => `test/features/${name}.test.ts`)
+
+/**
+ * The tests that run in one way: `npm test` runs rules, features and alone, one after another (scripts/test/steps.mjs).
+ * @param {string} name
+ * @param {string[]} files patterns, from the root
+ * @param {{ but?: string[], stack?: boolean }} [options] `but`: paths of other projects; `stack`: over the shared stack
+ * @returns {import('jest').InitialProjectOptions}
+ */
+function project(name, files, { but = [], stack = false } = {}) {
+  return {
+    displayName: name,
+    testEnvironment: 'node',
+    roots: ['<rootDir>/test'],
+    testMatch: files.map(path => `<rootDir>/${path}`),
+    testPathIgnorePatterns: ['/node_modules/', ...but.map(path => `<rootDir>/${path}`)],
+    extensionsToTreatAsEsm: ['.ts'],
+    transform: { '^.+\\.ts$': ['@swc/jest', { ...swcOptions }] },
+    modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.data/'],
+    ...(stack && { globalSetup: globalHook('setup'), globalTeardown: globalHook('teardown') }),
+  }
+}
+
 /**
  * The global hook, where test/support/ has its TypeScript.
  * @param {'setup' | 'teardown'} name
@@ -13,18 +39,13 @@ function globalHook(name) {
 
 /** @type {import('jest').Config} */
 export default {
-  globalSetup: globalHook('setup'),
-  globalTeardown: globalHook('teardown'),
-  testEnvironment: 'node',
-  roots: ['<rootDir>/test'],
-  testMatch: ['<rootDir>/test/**/*.test.ts'],
-  // Run by `npm run test:clients`.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/clients/'],
-  extensionsToTreatAsEsm: ['.ts'],
-  transform: { '^.+\\.ts$': ['@swc/jest', { ...swcOptions }] },
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.data/'],
-  // For a hang alone: ten times what a test takes on a loaded machine.
-  testTimeout: 300_000,
-  maxWorkers: 2,
-  reporters: ['default', '<rootDir>/test/support/counting-reporter.js'],
+  projects: [
+    project('rules', ['test/{unit,contract,tokenizer,sandbox,check,support}/**/*.test.ts']),
+    project('features', ['test/{features,cli}/**/*.test.ts'], { but: ALONE, stack: true }),
+    project('alone', ['test/{dev,objects}/**/*.test.ts', ...ALONE], { stack: true }),
+    project('chaos', ['test/chaos/**/*.test.ts']),
+    project('clients', ['test/clients/**/*.test.ts']),
+  ],
+  testTimeout: HANGS_AFTER_MS,
+  reporters: ['default', '<rootDir>/test/support/jest/progress-reporter.js'],
 }

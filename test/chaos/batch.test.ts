@@ -8,7 +8,8 @@ import { startChaosStack, type ChaosStack } from './chaos-stack.ts'
 
 const ROWS = 2_000
 const LATENCY_MS = 200
-const WITHIN_MS = 240_000
+/** For a hang alone. */
+const WITHIN_MS = 600_000
 
 /** What is done to the stack when that share of the rows is finished. */
 interface Blow {
@@ -29,8 +30,8 @@ describe('a batch of 2,000 rows survives', () => {
   let stack: ChaosStack
   beforeAll(async () => {
     stack = await startChaosStack()
-  }, 120_000)
-  afterAll(() => stack.stop(), 60_000)
+  })
+  afterAll(() => stack.stop())
 
   test.each(STORIES)(
     'when %s',
@@ -63,7 +64,7 @@ describe('a batch of 2,000 rows survives', () => {
       expect(await chargesOf(stack, userId)).toEqual({ charges: BigInt(ROWS), calls: BigInt(ROWS) })
       expect(await verifyLedger({ db: stack.db })).toMatchObject({ ok: true })
     },
-    WITHIN_MS + 60_000,
+    4 * WITHIN_MS,
   )
 })
 

@@ -10,8 +10,8 @@ import { startChaosStack, type ChaosStack } from './chaos-stack.ts'
 let stack: ChaosStack
 beforeAll(async () => {
   stack = await startChaosStack()
-}, 120_000)
-afterAll(() => stack.stop(), 60_000)
+})
+afterAll(() => stack.stop())
 
 /** Why the attempts of a workflow's only activity ended before the last one began. */
 async function lastFailure(workflowId: string) {
@@ -46,4 +46,4 @@ test('a worker that is told to end hands its turn over, and the next one carries
   const { charges } = await booksOf(stack.db, tenant)
   expect(charges).toHaveLength(1)
   expect(await verifyLedger({ db: stack.db })).toMatchObject({ ok: true })
-}, 120_000)
+})

@@ -12,7 +12,8 @@ import { chatOf } from '../support/chats.ts'
 const READERS = 50
 const KILLS_EACH = 10
 const PAUSE_MS = { from: 1_000, to: 8_000 }
-const WITHIN_MS = 300_000
+/** For a hang alone. */
+const WITHIN_MS = 900_000
 const VICTIMS = ['api', 'worker interactive media', 'worker control', 'temporal']
 
 /** Kills a process again and again, at times of chance; one that cannot live while another is down is waited for. */
@@ -27,8 +28,8 @@ async function killAgainAndAgain(name: string): Promise<void> {
 let stack: ChaosStack
 beforeAll(async () => {
   stack = await startChaosStack()
-}, 120_000)
-afterAll(() => stack.stop(), 60_000)
+})
+afterAll(() => stack.stop())
 
 /** Reads a turn to its end, and on from the last event it saw for as long as its stream breaks. */
 async function readToTheEnd(tenant: Tenant, requestId: string): Promise<TurnEvent[]> {
@@ -93,5 +94,5 @@ test(
     expect(rows[0]).toEqual({ charges: turns, calls: turns, turns, open: 0n })
     expect(await verifyLedger({ db: stack.db })).toMatchObject({ ok: true })
   },
-  WITHIN_MS + 120_000,
+  2 * WITHIN_MS,
 )

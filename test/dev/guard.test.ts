@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { findByCommand, isAlive, type ProcessIdentity } from '../../infra/dev/process-identity.ts'
 import { builtPath } from '../support/built.ts'
-import { until } from '../support/until.ts'
+import { HANGS_AFTER_MS, until } from '../support/until.ts'
 
 /** Deaf to what would end it in order. */
 const DEAF = `process.on('SIGTERM', () => undefined); setInterval(() => undefined, 1000); process.send('up')`
@@ -63,7 +63,7 @@ const allGone = (processes: ProcessIdentity[]) => until(async () => processes.ev
 describe('when a supervisor is gone without a word', () => {
   test('what it started is stopped, in order or by force, and then the guard ends', async () => {
     const { supervisor, guard, children } = await supervise([
-      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: 5_000 },
+      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: HANGS_AFTER_MS },
       { program: DEAF, stopSignal: 'SIGTERM', stopGraceMs: 300 },
     ])
     supervisor.kill('SIGKILL')
@@ -74,8 +74,8 @@ describe('when a supervisor is gone without a word', () => {
   test('one that ends by itself is given its time first, and the others end after it', async () => {
     const slow = `process.on('disconnect', () => setTimeout(() => process.exit(), 700)); process.send('up')`
     const { supervisor, children } = await supervise([
-      { program: slow, stopGraceMs: 5_000 },
-      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: 5_000 },
+      { program: slow, stopGraceMs: HANGS_AFTER_MS },
+      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: HANGS_AFTER_MS },
     ])
     const [first, other] = children as [ProcessIdentity, ProcessIdentity]
     supervisor.kill('SIGKILL')
@@ -99,7 +99,7 @@ describe('when a supervisor is gone without a word', () => {
 describe('a guard', () => {
   test('does not end with a signal to its terminal, nor for good when it is killed', async () => {
     const { supervisor, guard, children } = await supervise([
-      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: 5_000 },
+      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: HANGS_AFTER_MS },
     ])
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.kill(guard.pid, signal)
     expect(isAlive(guard)).toBe(true)
@@ -112,7 +112,7 @@ describe('a guard', () => {
 
   test('that is closed stops nothing, and ends', async () => {
     const { supervisor, guard, children } = await supervise([
-      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: 5_000 },
+      { program: WILLING, stopSignal: 'SIGTERM', stopGraceMs: HANGS_AFTER_MS },
     ])
     supervisor.send('close')
     await once(supervisor, 'message')

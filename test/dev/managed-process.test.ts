@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { manageProcess, type ManagedProcess, type ProcessSpec } from '../../infra/dev/managed-process.ts'
 import { isAlive, type ProcessIdentity } from '../../infra/dev/process-identity.ts'
 import { logPath } from '../../infra/dev/process-log.ts'
-import { until } from '../support/until.ts'
+import { HANGS_AFTER_MS, until } from '../support/until.ts'
 import { newDataDir } from './stack-process.ts'
 
 const left: ManagedProcess[] = []
@@ -22,7 +22,7 @@ async function supervise(program: string, settings: Partial<ProcessSpec> = {}) {
     args: ['-e', program],
     env: process.env,
     isReady: 'message',
-    startTimeoutMs: 20_000,
+    startTimeoutMs: HANGS_AFTER_MS,
     stopSignal: 'SIGTERM',
     stopGraceMs: 200,
     ...settings,

@@ -11,11 +11,9 @@ import { until } from '../support/until.ts'
 import { newDataDir, runCommand, type StackProcess } from './stack-process.ts'
 
 const UP = 'Ctrl-C stops everything.'
-/** Three times the ten seconds that stopping may take. */
-const STOP_WITHIN_MS = 30_000
 
-/** API and workers have seven seconds to end in order, then Postgres has ten, by its own fast shutdown far less. */
-const GONE_WITHIN_MS = 20_000
+/** Ten times what stopping may take. */
+const STOP_WITHIN_MS = 100_000
 
 const left: { dataDir: string; stack: StackProcess }[] = []
 
@@ -95,7 +93,7 @@ describe('npm start', () => {
     expect(Object.values(before.processes).filter(isAlive)).toHaveLength(7)
     first.child.kill('SIGKILL')
     await first.ended
-    await until(async () => Object.values(before.processes).every(one => !isAlive(one)), GONE_WITHIN_MS)
+    await until(async () => Object.values(before.processes).every(one => !isAlive(one)))
     expect(findByCommand([dataDir])).toEqual([])
     const again = await start(dataDir)
     const after = fileOf(dataDir)
@@ -108,7 +106,7 @@ describe('npm start', () => {
     expect(await again.ended).toBe(0)
     expect(Date.now() - stoppedAtMs).toBeLessThan(STOP_WITHIN_MS)
     expect(Object.values(after.processes).filter(isAlive)).toEqual([])
-  }, 180_000)
+  })
 
   test('goes on after kill -9 of everything, and after its stack.json is lost', async () => {
     const dataDir = await newDataDir()
@@ -128,7 +126,7 @@ describe('npm start', () => {
     expect(serversOf(processes).filter(isAlive)).toEqual([])
     expect(keyOf(dataDir)).toBe(key)
     expect((await askSandbox(dataDir)).status).toBe(200)
-  }, 180_000)
+  })
 
   test.each(['Making the database', 'Migrated the database'])(
     'stopped while it starts, after "%s": nothing is left running',

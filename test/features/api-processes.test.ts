@@ -5,7 +5,9 @@ import { booksOf } from '../support/books.ts'
 import { CHAT, chatOf } from '../support/chats.ts'
 import { apiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
+import { releaseCalls } from '../support/fake-upstream.ts'
 import { freePort } from '../support/free-port.ts'
+import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
 import { until } from '../support/until.ts'
 
@@ -79,10 +81,11 @@ test('what is under way when the first is killed is ended in order, and billed',
   const tenant = await newTenant(db)
   const reply = await apiClient(tenant.secret, own.url).open(
     CHAT,
-    chatOf({ id: tenant.keyId, reply: 'one two three four five six', chunkDelayMs: 100 }, { stream: true }),
+    chatOf({ id: tenant.keyId, reply: 'one two three four five six', heldAfterChunks: 2 }, { stream: true }),
   )
   const children = childrenOf(own.pid)
   await own.stop()
+  await releaseCalls(testStack().upstreamUrl, tenant.keyId)
   expect(await reply.text()).toMatch(/data: \[DONE\]\n\n$/)
   await until(async () => !children.some(isAlive))
   const { calls, charges } = await booksOf(db, tenant)

@@ -6,7 +6,7 @@ import { upstreamCallsOf } from '../support/chats.ts'
 import type { ApiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
-import { fakePrompt, waitForAbort, waitForCalls, type FakeScript } from '../support/fake-upstream.ts'
+import { fakePrompt, releaseCalls, waitForAbort, waitForCalls, type FakeScript } from '../support/fake-upstream.ts'
 import { testStack } from '../support/stack.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
 import { until } from '../support/until.ts'
@@ -47,10 +47,11 @@ const typesOf = (events: { type: string }[]) => events.map(event => event.type)
 describe('a background response', () => {
   test('answers at once, runs without its client, and ends as it would have in the foreground', async () => {
     const tenant = await newTenant(db)
-    const begun = await start(tenant, { reply: 'one two', delayMs: 300 }, { metadata: { a: 'b' } })
+    const begun = await start(tenant, { reply: 'one two', held: true }, { metadata: { a: 'b' } })
     expect(begun).toMatchObject({ status: 'queued', background: true, output: [], usage: { total_tokens: 0 } })
     await waitForCalls(upstreamUrl, tenant.keyId, 1)
     expect(await get(tenant.api, begun.id)).toMatchObject({ status: 'in_progress', output: [] })
+    await releaseCalls(upstreamUrl, tenant.keyId)
     const response = await ended(tenant.api, begun.id)
     expect(response).toMatchObject({
       status: 'completed',
@@ -67,9 +68,10 @@ describe('a background response', () => {
 
   test('is continued by another, once it has ended', async () => {
     const tenant = await newTenant(db)
-    const first = await start(tenant, { reply: 'first', delayMs: 200 })
+    const first = await start(tenant, { reply: 'first', held: true })
     const early = await tenant.api.post(RESPONSES, asked(tenant, {}, { previous_response_id: first.id }))
     expectError(early, 409, { param: 'previous_response_id' })
+    await releaseCalls(upstreamUrl, tenant.keyId)
     await ended(tenant.api, first.id)
     const second = await start(tenant, { reply: 'second' }, { previous_response_id: first.id })
     await ended(tenant.api, second.id)

@@ -6,7 +6,7 @@ import { booksOf } from '../support/books.ts'
 import { TEST_MODELS } from '../support/catalog.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
-import { fakeCalls, fakePrompt, waitForCalls } from '../support/fake-upstream.ts'
+import { fakeCalls, fakePrompt, releaseCalls, waitForCalls } from '../support/fake-upstream.ts'
 import { usdText } from '../../domain/ledger/money.rules.ts'
 import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
@@ -114,10 +114,11 @@ describe('the hold', () => {
         max_tokens: 1_000,
       }),
     ]
-    const first = await startBatch(api, row({ id: `first-${userId}`, delayMs: 2_500 }))
+    const first = await startBatch(api, row({ id: `first-${userId}`, held: true }))
     await waitForCalls(testStack().upstreamUrl, `first-${userId}`, 1)
     const second = await untilEnded(api, await startBatch(api, row({})))
     expect(second).toMatchObject({ status: 'failed', last_error: expect.stringContaining('payment_required') })
+    await releaseCalls(testStack().upstreamUrl, `first-${userId}`)
     expect(await untilEnded(api, first)).toMatchObject({ status: 'completed' })
     const third = await untilEnded(api, await startBatch(api, row({})))
     expect(third).toMatchObject({ status: 'completed' })

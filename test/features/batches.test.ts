@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { chatRow, linesOfFile, startBatch, untilBatch, untilEnded } from '../support/batches.ts'
 import { testDatabase } from '../support/database.ts'
-import { fakeCalls, fakePrompt, waitForCalls } from '../support/fake-upstream.ts'
+import { fakeCalls, fakePrompt, releaseCalls, waitForCalls } from '../support/fake-upstream.ts'
 import { lockRows } from '../support/locks.ts'
 import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
@@ -13,7 +13,7 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 describe('the life of a batch', () => {
   test('validating, in_progress, finalizing, completed', async () => {
     const { api, userId } = await newTenant(db)
-    const [slow, refused] = [fakePrompt({ id: `life-${userId}`, delayMs: 1_500, status: 400 }), 'nothing']
+    const [slow, refused] = [fakePrompt({ id: `life-${userId}`, held: true, status: 400 }), 'nothing']
     const fileId = await api.upload([chatRow('a', slow), chatRow('b', refused, { stream: true })])
     const { status, body: created } = await api.post('/batches', { input_file_id: fileId, completion_window: '30m' })
     expect({ status, created }).toEqual({
@@ -56,7 +56,8 @@ describe('the life of a batch', () => {
         { row_index: 1, status: 'failed' },
       ],
     })
-    const finalizing = await untilBatch(api, created.id, ({ status }) => status !== 'in_progress', 10_000)
+    await releaseCalls(testStack().upstreamUrl, `life-${userId}`)
+    const finalizing = await untilBatch(api, created.id, ({ status }) => status !== 'in_progress')
     expect(finalizing).toMatchObject({ status: 'finalizing', error_file_id: null, completed_at: null })
     await unlock()
     expect(await untilEnded(api, created.id)).toMatchObject({

@@ -128,7 +128,7 @@ describe('402 payment_required, before the upstream is called,', () => {
     const ask = (body: object) => tenant.api.post(CHAT, chatOf({ id: tenant.keyId }, { model: 'test/dear', ...body }))
     expect((await ask({ max_completion_tokens: 10 })).status).toBe(200)
     await addCredit({ db }, tenant.userId, 5n * USD, 'test')
-    await until(async () => (await ask({})).status === 200, 3_000)
+    await until(async () => (await ask({})).status === 200)
     expect(await upstreamCallsOf(tenant)).toHaveLength(2)
   })
 })

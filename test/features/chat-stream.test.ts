@@ -1,4 +1,5 @@
-import { describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { spawnApi, type ApiProcess } from '../support/api-process.ts'
 import { booksOf } from '../support/books.ts'
 import { CHAT, chatOf, upstreamCallsOf } from '../support/chats.ts'
 import { eventsOf } from '../support/client.ts'
@@ -13,9 +14,9 @@ const TOOL = { type: 'function', function: { name: 'weather', parameters: { type
 const open = ({ api, keyId }: Tenant, script: FakeScript, body: object = {}) =>
   api.open(CHAT, chatOf({ ...script, id: keyId }, { stream: true, ...body }))
 
-/** A whole stream of a new tenant: its chunks, and what ended it. */
-async function stream(script: FakeScript, body: object = {}) {
-  const tenant = await newTenant(db)
+/** A whole stream of a new tenant, at the process given: its chunks, and what ended it. */
+async function stream(script: FakeScript, body: object = {}, at: { apiUrl?: string } = {}) {
+  const tenant = await newTenant(db, at)
   const reply = await open(tenant, script, body)
   expect({ status: reply.status, type: reply.headers.get('content-type') }).toEqual({
     status: 200,
@@ -125,6 +126,10 @@ describe('a stream', () => {
 })
 
 describe('a stream that breaks off after its first byte ends with an error event', () => {
+  let impatient: ApiProcess
+  beforeAll(async () => void (impatient = await spawnApi({ UPSTREAM_IDLE_TIMEOUT_SECONDS: '2' })))
+  afterAll(() => impatient.stop())
+
   test.each<[string, FakeScript, string]>([
     ['the connection is cut', { dieAfterChunks: 2 }, 'one two'],
     ['it ends without [DONE]', { noDone: true }, 'one two three'],
@@ -136,6 +141,7 @@ describe('a stream that breaks off after its first byte ends with an error event
     const { tenant, chunks, last } = await stream(
       { reply: 'one two three', ...script },
       { stream_options: { include_usage: true } },
+      { apiUrl: impatient.url },
     )
     expect(textIn(chunks)).toBe(text)
     expect(chunks.some(chunk => 'usage' in chunk || 'error' in chunk)).toBe(false)

@@ -190,7 +190,7 @@ describe('200 MiB', () => {
     // The first MiB warms the process up.
     await both(MIB)
     expect(await peakRise(api.pid, () => both(size))).toBeLessThan(64 * MIB)
-  }, 120_000)
+  })
 
   function form(content: Readable): Readable {
     return Readable.from(

@@ -9,7 +9,7 @@ import { CHAT, chatOf, upstreamCallsOf } from '../support/chats.ts'
 import { apiClient, type ApiReply } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
-import { fakePrompt, waitForCalls, type FakeScript } from '../support/fake-upstream.ts'
+import { fakePrompt, releaseCalls, waitForCalls, type FakeScript } from '../support/fake-upstream.ts'
 import { testStack } from '../support/stack.ts'
 import { newKey, newTenant, type Tenant } from '../support/tenants.ts'
 import { until } from '../support/until.ts'
@@ -71,13 +71,14 @@ describe('a request with an Idempotency-Key that comes again', () => {
 
   test('while the first is under way: is told to ask again, and has its reply then', async () => {
     const tenant = await newTenant(db)
-    const request = chatOf({ id: tenant.keyId, delayMs: 500 })
+    const request = chatOf({ id: tenant.keyId, held: true })
     const first = tenant.api.post(CHAT, request, KEY)
     await waitForCalls(upstreamUrl, tenant.keyId, 1)
     const early = await tenant.api.post(CHAT, request, KEY)
     expect(expectError(early, 409)).toMatchObject({ error_type: 'conflict', param: 'Idempotency-Key', retryable: true })
     expect(early.headers.get('retry-after')).toBe('1')
     expect(early.headers.get('x-should-retry')).toBeNull()
+    await releaseCalls(upstreamUrl, tenant.keyId)
     const { text } = await first
     expect((await tenant.api.post(CHAT, request, KEY)).text).toBe(text)
   })
@@ -215,7 +216,7 @@ describe('a client that leaves', () => {
   test('of a call that is to be canceled then: it is, and what came is told again', async () => {
     const tenant = await newTenant(db)
     const more = { stream: true, metadata: { client_disconnect_cancel: true } }
-    const request = chatOf({ id: tenant.keyId, reply: 'one two three four five', chunkDelayMs: 300 }, more)
+    const request = chatOf({ id: tenant.keyId, reply: 'one two three four five', hangAfterChunks: 2 }, more)
     await leave(tenant, request)
     const reply = await again(tenant, request)
     expect(reply.text).toContain('one')

@@ -167,13 +167,10 @@ describe('with a real Temporal', () => {
     try {
       relay(createWorkflowClient(late, 'default'))
       const id = await newJob()
-      const waiting = await until(
-        async () => (await bench.commands(id)).find(({ last_error }) => last_error !== null),
-        20_000,
-      )
+      const waiting = await until(async () => (await bench.commands(id)).find(({ last_error }) => last_error !== null))
       expect(waiting).toMatchObject({ command: 'start', delivered: false })
       await proxy.open()
-      await untilCarried(id, 40_000)
+      await untilCarried(id)
       expect((await temporal.workflow.getHandle(`${id}.1`).describe()).status.name).toBe('RUNNING')
     } finally {
       await late.close()

@@ -8,6 +8,8 @@ import { until } from '../support/until.ts'
 
 const db = testDatabase()
 const CHANNEL = 'ipop_test_listener'
+/** Four seconds of waiting, and what a loaded machine adds; TCP's own keep-alive takes minutes. */
+const NOTICED_WITHIN_MS = 30_000
 const silent = { warn: () => undefined }
 const notify = (payload: string) => db.query('SELECT pg_notify($1::text, $2::text)', [CHANNEL, payload])
 
@@ -37,8 +39,8 @@ describe('a LISTEN connection that the network forgot', () => {
     await until(async () => seen.includes('before'))
     proxy.freeze()
     const frozenAtMs = Date.now()
-    await until(async () => gaps.length > 0, 5_000)
-    expect((gaps[0] ?? Infinity) - frozenAtMs).toBeLessThan(5_000)
+    await until(async () => gaps.length > 0)
+    expect((gaps[0] ?? Infinity) - frozenAtMs).toBeLessThan(NOTICED_WITHIN_MS)
     // Of the new connection: what came meanwhile is lost, which the second gap tells.
     await until(async () => gaps.length > 1)
     await notify('after')
@@ -53,7 +55,7 @@ describe('a LISTEN connection that the network forgot', () => {
     expect([await cache.get('key', read), await cache.get('key', read)]).toEqual([1, 1])
     proxy.freeze()
     await notify('key')
-    await until(async () => (await cache.get('key', read)) > 1, 5_000)
+    await until(async () => (await cache.get('key', read)) > 1, NOTICED_WITHIN_MS)
   })
 
   test('is ended in order all the same', async () => {
@@ -61,7 +63,7 @@ describe('a LISTEN connection that the network forgot', () => {
     proxy.freeze()
     const closedAtMs = Date.now()
     await listener.close()
-    expect(Date.now() - closedAtMs).toBeLessThan(5_000)
+    expect(Date.now() - closedAtMs).toBeLessThan(NOTICED_WITHIN_MS)
     left.splice(0)
     proxy.close()
   })

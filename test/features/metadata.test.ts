@@ -4,7 +4,7 @@ import { CHAT, chatOf, contentOf, tryChat, upstreamCallsOf } from '../support/ch
 import { eventsOf } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
-import { waitForAbort, waitForCalls } from '../support/fake-upstream.ts'
+import { releaseCalls, waitForAbort, waitForCalls } from '../support/fake-upstream.ts'
 import { useOwnApi, type OwnApi } from '../support/own-api.ts'
 import { testStack } from '../support/stack.ts'
 import { newKey, newTenant, type Tenant } from '../support/tenants.ts'
@@ -236,12 +236,13 @@ describe('client_disconnect_cancel: false', () => {
   test.each([true, false])('lets the call end without its client, with stream: %j', async stream => {
     const tenant = await newTenant(db)
     const client = new AbortController()
-    const script = { id: tenant.keyId, reply: 'one two three', delayMs: 300, chunkDelayMs: 20 }
+    const script = { id: tenant.keyId, reply: 'one two three', held: true }
     const body = chatOf(script, metadata({ client_disconnect_cancel: false }, { stream }))
     const left = tenant.api.open(CHAT, body, client.signal).catch(() => 'left')
     await waitForCalls(upstreamUrl, tenant.keyId, 1)
     client.abort()
     expect(await left).toBe('left')
+    await releaseCalls(upstreamUrl, tenant.keyId)
     await until(async () => (await booksOf(db, tenant)).calls.length > 0)
     expect(await lastCall(tenant)).toMatchObject({ status: 'completed', tokens_out: 3, usage_source: 'upstream' })
     expect((await upstreamCallsOf(tenant)).map(call => call.aborted)).toEqual([false])
@@ -252,7 +253,7 @@ test('early_answer_policy holds the first sentence until it is whole', async () 
   const tenant = await newTenant(db)
   const chunks = ['One ', 'two. ', 'Three.']
   const body = chatOf(
-    { chunks, chunkDelayMs: 50 },
+    { id: tenant.keyId, chunks, heldAfterChunks: 2 },
     metadata({ early_answer_policy: 'stream_first_sentence' }, { stream: true }),
   )
   const reply = await tenant.api.open(CHAT, body)
@@ -263,4 +264,5 @@ test('early_answer_policy holds the first sentence until it is whole', async () 
   expect(first).toContain('One ')
   expect(first).toContain('two. ')
   expect(first).not.toContain('Three')
+  await releaseCalls(upstreamUrl, tenant.keyId)
 })

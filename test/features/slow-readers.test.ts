@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 
 /** An event is more than the network between the two ends takes, while nobody reads. */
 const EVENT_BYTES = 12 * 1024 * 1024
-const STALL_SECONDS = 3
+const STALL_SECONDS = 5
 
 const db = testDatabase()
 let api: ApiProcess

@@ -62,7 +62,7 @@ describe('what an account keeps', () => {
       model: 'test/film',
       prompt: fakePrompt({ video: { polls: [{ status: 'completed', unsigned_urls: ['x'] }] } }),
     })
-    await until(async () => (await tenant.api.get(`/videos/${video.id}`)).body.status === 'completed', 30_000)
+    await until(async () => (await tenant.api.get(`/videos/${video.id}`)).body.status === 'completed')
     expect(await kindsOf(tenant)).toEqual(['batch_rows', 'events', 'files', 'responses', 'videos'])
     expect(await differing(tenant)).toEqual([])
 

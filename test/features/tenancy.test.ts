@@ -6,12 +6,14 @@ import { callAt, insertPastCalls } from '../support/calls.ts'
 import { apiClient, type ApiClient } from '../support/client.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
-import { fakePrompt, waitForAbort, waitForCalls } from '../support/fake-upstream.ts'
+import { fakePrompt, releaseCalls, waitForAbort, waitForCalls } from '../support/fake-upstream.ts'
 import { testStack } from '../support/stack.ts'
 import { newKey, newTenant } from '../support/tenants.ts'
 import { until } from '../support/until.ts'
 
 const db = testDatabase()
+/** How soon a change counts everywhere; a cache alone would hold a key for three times as long. */
+const AT_ONCE_MS = 10_000
 const idsOf = async (api: ApiClient, path: string): Promise<string[]> =>
   ((await api.get(path)).body.data as { id: string }[]).map(one => one.id)
 
@@ -137,12 +139,13 @@ describe('a key', () => {
     const tenant = await newTenant(db)
     const other = await newKey(db, tenant.userId)
     const group = `revoke-${tenant.keyId}`
-    const rows = ['a', 'b', 'c'].map(id => chatRow(id, fakePrompt({ group, delayMs: 1_000, reply: id })))
+    const rows = ['a', 'b', 'c'].map(id => chatRow(id, fakePrompt({ id: group, held: true, reply: id })))
     const batchId = await startBatch(tenant.api, rows)
     await waitForCalls(testStack().upstreamUrl, group, 1)
     await revokeApiKey({ db }, tenant.keyId)
-    await until(async () => (await tenant.api.get('/files')).status === 401, 3_000)
+    await until(async () => (await tenant.api.get('/files')).status === 401, AT_ONCE_MS)
     expectError(await tenant.api.get(`/batches/${batchId}`), 401, { code: 'unauthorized' })
+    await releaseCalls(testStack().upstreamUrl, group)
     const batch = await untilEnded(other.api, batchId)
     expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 3, completed: 3, failed: 0 } })
     const lines = await linesOfFile(other.api, batch.output_file_id)
@@ -159,13 +162,13 @@ describe('a disabled account', () => {
     const batchId = await startBatch(tenant.api, rows)
     await waitForCalls(testStack().upstreamUrl, group, 1)
     await disableUser({ db }, tenant.userId)
-    await until(async () => (await tenant.api.get('/files')).status === 401, 3_000)
+    await until(async () => (await tenant.api.get('/files')).status === 401, AT_ONCE_MS)
     for (const key of [tenant, other]) expectError(await key.api.get('/files'), 401, { code: 'unauthorized' })
     await waitForAbort(testStack().upstreamUrl, group)
 
     await enableUser({ db }, tenant.userId)
-    await until(async () => (await tenant.api.get('/files')).status === 200, 3_000)
-    const batch = await untilBatch(tenant.api, batchId, ({ status }) => status === 'cancelled', 15_000)
+    await until(async () => (await tenant.api.get('/files')).status === 200, AT_ONCE_MS)
+    const batch = await untilBatch(tenant.api, batchId, ({ status }) => status === 'cancelled')
     expect(batch.request_counts).toEqual({ total: 5, completed: 0, failed: 5 })
     const lines = await linesOfFile(tenant.api, batch.error_file_id)
     expect(lines.map(line => line.error.code)).toEqual(Array(5).fill('batch_cancelled'))

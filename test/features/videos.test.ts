@@ -30,7 +30,7 @@ async function made(tenant: Tenant, video: Video, body: object = {}, script: Fak
   return until(async () => {
     const now = await get(tenant, job.id)
     return !['pending', 'in_progress'].includes(now.status) && now
-  }, 30_000)
+  })
 }
 const held = async ({ userId }: Tenant) =>
   (await db.query<{ held_nanos: bigint }>('SELECT held_nanos FROM accounts WHERE user_id = $1', [userId])).rows[0]
@@ -50,7 +50,7 @@ describe('a video', () => {
     const video = await until(async () => {
       const now = await get(tenant, begun.id)
       return now.status === 'completed' && now
-    }, 30_000)
+    })
     expect(video).toMatchObject({ generation_id: expect.stringMatching(/^gen-/), usage: { cost: 0.3512345 } })
     expect(await held(tenant)).toBe(0n)
     const { calls, charges } = await booksOf(db, tenant)
@@ -173,13 +173,13 @@ test('a look that fails is taken again, and one at which the job is unknown for 
 test('a job whose workflow was terminated ends as failed', async () => {
   const tenant = await newTenant(db)
   const { body: job } = await post(tenant, { polls: [RUNNING] })
-  await until(async () => (await get(tenant, job.id)).status === 'in_progress', 15_000)
+  await until(async () => (await get(tenant, job.id)).status === 'in_progress')
   await temporal.workflow.getHandle(`${job.id}.1`).terminate('test')
   await db.query(`UPDATE jobs SET touched_at = now() - interval '1 minute' WHERE resource_id = $1`, [job.id])
   const video = await until(async () => {
     const now = await get(tenant, job.id)
     return now.status === 'failed' && now
-  }, 20_000)
+  })
   expect(video.error).toContain('terminated by an operator')
   expect(await held(tenant)).toBe(0n)
 })

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -66,15 +65,6 @@ export async function sha256Of(body: Readable): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of body) hash.update(chunk as Buffer)
   return hash.digest('hex')
-}
-
-/** Waits until the condition holds. Errors: after 20 s. */
-export async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 20_000
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('the condition did not come to hold within 20 s')
-    await delay(10)
-  }
 }
 
 /**

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import { expect, test } from '@jest/globals'
 import { blocksOf, chunksOf } from '../../infra/objects/body.ts'
-import { patternStream, until } from './bodies.ts'
+import { until } from '../support/until.ts'
+import { patternStream } from './bodies.ts'
 
 test.each([
   { chunks: [], blocks: [0] },

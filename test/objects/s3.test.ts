@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { S3ObjectStore } from '../../infra/objects/s3.ts'
 import { S3Uploads } from '../../infra/objects/s3-uploads.ts'
 import { startS3Server, type S3Server } from '../support/s3-server.ts'
-import { bytesOf, patternStream, until } from './bodies.ts'
+import { until } from '../support/until.ts'
+import { bytesOf, patternStream } from './bodies.ts'
 
 const CREDENTIALS = { region: 'us-east-1', accessKeyId: 'test', secretAccessKey: 'test-secret' }
 const MIB = 1024 * 1024
@@ -97,9 +98,7 @@ describe('with a server that fails', () => {
 
   test('silence ends the call', async () => {
     const store = await storeOn(request => request.resume(), 100)
-    const began = Date.now()
     await expect(store.list({ prefix: '' })).rejects.toMatchObject({ code: 'Unavailable' })
-    expect(Date.now() - began).toBeLessThan(4_000)
   })
 
   test('failed replies free their connections', async () => {
@@ -123,11 +122,11 @@ describe('with a server that fails', () => {
     const serving = await storeOn((_, response) => {
       response.writeHead(200, { 'content-length': 16 * MIB })
       patternStream(16 * MIB).pipe(response)
-    }, 200)
+    }, 2_000)
     const { body } = await serving.get('key')
     await once(body, 'readable')
     const idleSince = Date.now()
-    await until(() => Date.now() - idleSince > 700)
+    await until(() => Date.now() - idleSince > 2_500)
     expect(await bytesOf(body)).toHaveLength(16 * MIB)
   })
 

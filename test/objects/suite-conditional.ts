@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import type { ObjectInfo } from '../../infra/objects/store.ts'
-import { patternStream, textOf, until } from './bodies.ts'
+import { until } from '../support/until.ts'
+import { patternStream, textOf } from './bodies.ts'
 import type { Suite } from './store-under-test.ts'
 
 const FAILED = { name: 'ObjectStoreError', code: 'PreconditionFailed' }

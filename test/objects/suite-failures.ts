@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
-import { patternStream, textOf, until } from './bodies.ts'
+import { until } from '../support/until.ts'
+import { patternStream, textOf } from './bodies.ts'
 import type { Suite } from './store-under-test.ts'
 
 const MIB = 1024 * 1024

@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, test } from '@jest/globals'
-import { memoryHeldBy, patternStream, repeatedStream, sha256Of, until } from './bodies.ts'
+import { until } from '../support/until.ts'
+import { memoryHeldBy, patternStream, repeatedStream, sha256Of } from './bodies.ts'
 import type { Suite } from './store-under-test.ts'
 
 const MIB = 1024 * 1024

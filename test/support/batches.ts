@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BatchDetail } from '../../domain/batches/batch.schema.ts'
 import type { ApiClient } from './client.ts'
+import { HANGS_AFTER_MS } from './until.ts'
 
 const POLL_EVERY_MS = 200
 const TERMINAL = ['completed', 'failed', 'expired', 'cancelled']
@@ -26,7 +27,7 @@ export async function untilBatch(
   api: ApiClient,
   batchId: string,
   wanted: (batch: BatchDetail) => boolean,
-  withinMs = 60_000,
+  withinMs = HANGS_AFTER_MS,
 ): Promise<BatchDetail> {
   const giveUpAtMs = Date.now() + withinMs
   for (;;) {

@@ -3,6 +3,7 @@ export {
   fakeCalls,
   fakePrompt,
   fakeStats,
+  releaseCalls,
   setFakeDefaults,
   waitForAbort,
   waitForCalls,

@@ -5,6 +5,7 @@ import { freePort } from './free-port.ts'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { HANGS_AFTER_MS } from './until.ts'
 import { findVersitygw } from './versitygw.ts'
 
 export interface S3Server {
@@ -16,7 +17,6 @@ export interface S3Server {
   stop(): Promise<void>
 }
 
-const START_MS = 20_000
 const ATTEMPTS = 3
 const CREDENTIALS = { region: 'us-east-1', accessKeyId: 'test', secretAccessKey: 'test-secret' }
 
@@ -62,13 +62,13 @@ async function answering(server: ChildProcess, url: string): Promise<void> {
   let complaint = ''
   server.stderr?.on('data', (text: Buffer) => (complaint = (complaint + text.toString()).slice(-500)))
   const ended = once(server, 'exit').then(() => 'ended')
-  const deadline = Date.now() + START_MS
+  const deadline = Date.now() + HANGS_AFTER_MS
   while (Date.now() < deadline) {
     if (await isAnswering(url)) return
     if ((await Promise.race([ended, delay(25)])) === 'ended') throw new Error(`versitygw ended: ${complaint.trim()}`)
   }
   server.stdin?.end()
-  throw new Error(`versitygw did not answer within ${START_MS / 1000} s: ${complaint.trim()}`)
+  throw new Error(`versitygw did not answer within ${HANGS_AFTER_MS / 1000} s: ${complaint.trim()}`)
 }
 
 async function isAnswering(url: string): Promise<boolean> {

@@ -32,6 +32,7 @@ export interface FakeStats {
 
 /** What has been called, per id or group, and in sum. */
 export class CallRecords {
+  readonly #released = new Set<string>()
   readonly #byKey = new Map<string, { calls: FakeCall[]; stats: FakeStats }>()
   readonly #changes = new EventEmitter().setMaxListeners(0)
 
@@ -74,6 +75,18 @@ export class CallRecords {
       })
     }
     return true
+  }
+
+  /** Lets the calls of the key go on that are held, and those to come. */
+  release(key: string): { released: string } {
+    this.#released.add(key)
+    this.#changes.emit(changeOf(key))
+    return { released: key }
+  }
+
+  /** Waits for the release of the key's calls; false if `gone` comes first. */
+  released(key: string, gone: AbortSignal): Promise<boolean> {
+    return this.until(key, () => this.#released.has(key), gone)
   }
 
   #record(key: string): { calls: FakeCall[]; stats: FakeStats } {

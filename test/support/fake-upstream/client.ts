@@ -1,5 +1,6 @@
 import type { FakeCall, FakeStats } from './calls.ts'
 import type { FakeScript } from './script.ts'
+import { HANGS_AFTER_MS } from '../until.ts'
 
 /** A message text that makes the fake upstream do as the script says. */
 export function fakePrompt(script: FakeScript): string {
@@ -11,19 +12,27 @@ export function fakeCalls(url: string, key: string): Promise<FakeCall[]> {
   return read<FakeCall[]>(url, `/__calls/${encodeURIComponent(key)}`)
 }
 
-/** The calls, as soon as one was left by its client. Errors: after `timeoutMs`. */
-export function waitForAbort(url: string, key: string, timeoutMs = 10_000): Promise<FakeCall[]> {
-  return read<FakeCall[]>(url, `/__calls/${encodeURIComponent(key)}?wait=aborted&timeout_ms=${timeoutMs}`)
+/** The calls, as soon as one was left by its client. Errors: where that hangs. */
+export function waitForAbort(url: string, key: string, withinMs = HANGS_AFTER_MS): Promise<FakeCall[]> {
+  return waited(url, key, 'aborted', withinMs)
 }
 
-/** The calls, as soon as `count` have begun (or `completed`). Errors: after `timeoutMs`. */
+/** The calls, as soon as `count` have begun (or `completed`). Errors: where that hangs. */
 export function waitForCalls(
   url: string,
   key: string,
   count: number,
-  { what = 'count', timeoutMs = 10_000 }: { what?: 'count' | 'completed' | 'aborted'; timeoutMs?: number } = {},
+  { what = 'count' }: { what?: 'count' | 'completed' } = {},
 ): Promise<FakeCall[]> {
-  return read<FakeCall[]>(url, `/__calls/${encodeURIComponent(key)}?wait=${what}:${count}&timeout_ms=${timeoutMs}`)
+  return waited(url, key, `${what}:${count}`)
+}
+
+const waited = (url: string, key: string, what: string, withinMs = HANGS_AFTER_MS): Promise<FakeCall[]> =>
+  read(url, `/__calls/${encodeURIComponent(key)}?wait=${what}&timeout_ms=${withinMs}`)
+
+/** Lets the calls of an id or group go on that are `held`, and those to come. */
+export async function releaseCalls(url: string, key: string): Promise<void> {
+  await read(url, `/__calls/${encodeURIComponent(key)}/release`, { method: 'POST' })
 }
 
 /** Counts of an id or group, or of everything since the start. */

@@ -5,6 +5,7 @@ import {
   fakeCalls,
   fakePrompt,
   fakeStats,
+  releaseCalls,
   setFakeDefaults,
   startFakeUpstream,
   waitForAbort,
@@ -127,6 +128,28 @@ describe('records', () => {
 
   test('waiting for what does not come ends with an error', async () => {
     await expect(waitForAbort(upstream.url, randomUUID(), 20)).rejects.toThrow('not so in time')
+  })
+})
+
+describe('a call that is held', () => {
+  test('is answered once its id is released, and so are those after it', async () => {
+    const script: FakeScript = { id: randomUUID(), held: true, reply: 'at last' }
+    const first = plain(script)
+    await waitForCalls(upstream.url, script.id ?? '', 1)
+    expect((await fakeCalls(upstream.url, script.id ?? ''))[0]?.endedAt).toBeNull()
+    await releaseCalls(upstream.url, script.id ?? '')
+    for (const reply of [await first, await plain(script)]) expect(reply.choices[0]?.message.content).toBe('at last')
+  })
+
+  test('midway gives what comes before', async () => {
+    const script: FakeScript = { id: randomUUID(), heldAfterChunks: 1, reply: 'one two' }
+    const stream = await client.chat.completions.create({ model: 'm', messages: messagesFor(script), stream: true })
+    let text = ''
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta?.content ?? ''
+      if (text === 'one') await releaseCalls(upstream.url, script.id ?? '')
+    }
+    expect(text).toBe('one two')
   })
 })
 

@@ -12,6 +12,8 @@ export interface Performance {
   earlierCalls: number
   response: ServerResponse
   gone: AbortSignal
+  /** Waits for the release of the call; false where its client is gone before. */
+  released(): Promise<boolean>
 }
 
 /** Plays one call's script. A client that goes away ends it: then it rejects with an AbortError. */
@@ -22,6 +24,7 @@ export async function play(given: Performance, defaultDelayMs: number): Promise<
   const isDelayed = call.earlierCalls < (script.delayTimes ?? Infinity)
   const delayMs = isDelayed ? (script.delayMs ?? defaultDelayMs) : 0
   if (delayMs > 0) await delay(delayMs, undefined, { signal: call.gone })
+  if (script.held === true && !(await call.released())) return
   if (script.hang) return untilGone(call.gone)
   const status = failureOf(call)
   if (status !== undefined) return fail(call, status)
@@ -79,6 +82,7 @@ async function playStream(call: Performance): Promise<void> {
   response.flushHeaders()
   const untilChunk = script.dieAfterChunks ?? script.hangAfterChunks ?? pieces.length
   for (const [index, piece] of pieces.slice(0, untilChunk).entries()) {
+    if (index === script.heldAfterChunks && !(await call.released())) return
     if (script.chunkDelayMs) await delay(script.chunkDelayMs, undefined, { signal: call.gone })
     await written(response, event(textChunk(script, body, piece, index === 0)))
   }

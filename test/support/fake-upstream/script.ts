@@ -20,6 +20,8 @@ export interface FakeScript {
   delayMs?: number
   /** Delay only the first so many calls of this id. */
   delayTimes?: number
+  /** Nothing is sent until the calls of its id are released: `releaseCalls`. */
+  held?: boolean
   /** Fail with this status in OpenAI's error shape; `failTimes` alone means 503. */
   status?: number
   errorCode?: string
@@ -32,6 +34,8 @@ export interface FakeScript {
   cut?: boolean
   /** Never answer. */
   hang?: boolean
+  /** Streams so many text chunks, and the others once the calls of its id are released. */
+  heldAfterChunks?: number
   /** Send so many text chunks (in a plain reply: half the body), then stay silent. */
   hangAfterChunks?: number
   /** The same, but the connection is cut. */

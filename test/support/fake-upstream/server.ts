@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { ALL, CallRecords, type FakeCall } from './calls.ts'
 import { play } from './play.ts'
+import { HANGS_AFTER_MS } from '../until.ts'
 import { FakeVideos } from './videos.ts'
 import { promptOf, scriptAfterTools, scriptOf, type FakeScript, type UpstreamBody } from './script.ts'
 
@@ -21,7 +22,8 @@ interface State {
 /**
  * An OpenAI-compatible upstream that does what each request tells it to (`FakeScript`), and else answers
  * `echo: <text>` with usage in words. What it was called with is read over HTTP (see `client.ts`), so that tests in
- * any process can look: GET /__calls/<id or group>, GET /__stats, POST /__defaults.
+ * any process can look: GET /__calls/<id or group>, GET /__stats, POST /__defaults;
+ * what is held is released by POST /__calls/<id>/release.
  */
 export async function startFakeUpstream(): Promise<RunningFakeUpstream> {
   const state: State = { records: new CallRecords(), videos: new FakeVideos(), defaultDelayMs: 0 }
@@ -69,7 +71,8 @@ async function upstream(state: State, path: string, request: IncomingMessage, re
   if (script.video !== undefined && !isFailing(script, earlierCalls)) {
     return send(response, 202, state.videos.start(script.video))
   }
-  await play({ body, prompt, script, earlierCalls, response, gone }, state.defaultDelayMs)
+  const released = () => state.records.released(script.id ?? '', gone)
+  await play({ body, prompt, script, earlierCalls, response, gone, released }, state.defaultDelayMs)
 }
 
 /** Records a call from its start to its end; the signal is aborted when the connection is gone. */
@@ -115,11 +118,17 @@ async function control(state: State, request: IncomingMessage, response: ServerR
     state.defaultDelayMs = (JSON.parse(await textOf(request)) as { delayMs: number }).delayMs
     return send(response, 200, { delayMs: state.defaultDelayMs })
   }
-  const key = decodeURIComponent(url.pathname.replace(/^\/__calls\//, ''))
-  const deadline = AbortSignal.timeout(Number(url.searchParams.get('timeout_ms') ?? 10_000))
-  const isSo = condition(state.records, key, url.searchParams.get('wait'))
-  const cameTrue = await state.records.until(key, isSo, deadline)
-  send(response, cameTrue ? 200 : 408, state.records.calls(key))
+  const [, key = '', isRelease] = /^\/__calls\/([^/]*)(\/release)?$/.exec(url.pathname) ?? []
+  if (isRelease !== undefined) return send(response, 200, state.records.release(decodeURIComponent(key)))
+  await calls(state.records, decodeURIComponent(key), url, response)
+}
+
+/** What was called with a key, once it is as the query says. */
+async function calls(records: CallRecords, key: string, url: URL, response: ServerResponse): Promise<void> {
+  const deadline = AbortSignal.timeout(Number(url.searchParams.get('timeout_ms') ?? HANGS_AFTER_MS))
+  const isSo = condition(records, key, url.searchParams.get('wait'))
+  const cameTrue = await records.until(key, isSo, deadline)
+  send(response, cameTrue ? 200 : 408, records.calls(key))
 }
 
 /** `aborted`, `completed`, `count:N` (calls begun) or `completed:N`; nothing is true at once. */

