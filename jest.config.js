@@ -12,7 +12,7 @@ const ALONE = ['file-transfers', 'neighbours'].map(name => `test/features/${name
  * @param {string} name
  * @param {string[]} files patterns, from the root
  * @param {{ but?: string[], stack?: boolean }} [options] `but`: paths of other projects; `stack`: over the shared stack
- * @returns {import('jest').InitialProjectOptions}
+ * @returns {NonNullable<import('jest').Config['projects']>[number]}
  */
 function project(name, files, { but = [], stack = false } = {}) {
   return {
