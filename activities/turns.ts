@@ -1,6 +1,7 @@
 import type { CancelSignals } from '../domain/jobs/cancel-signals.ts'
 import { endTurn } from '../domain/turns/turn-end.ts'
-import { runTurn, type TurnRunDeps } from '../domain/turns/turn-run.ts'
+import type { TurnRunDeps } from '../domain/turns/attempt.ts'
+import { runTurn } from '../domain/turns/turn-run.ts'
 import type { TurnEnding } from '../domain/turns/turn.rules.ts'
 import { asActivity } from './job-context.ts'
 

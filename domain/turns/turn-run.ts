@@ -1,34 +1,24 @@
-import type { Database } from '../../infra/postgres/database.ts'
-import type { Metrics } from '../../infra/metrics.ts'
 import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
-import { answeredFields, type CallRecord } from '../calls/call.rules.ts'
-import { NOTHING_USED } from '../calls/model-call.ts'
-import type { ContentPolicy } from '../capture/capture.rules.ts'
-import { keptContent } from '../capture/content.service.ts'
-import { contentPolicyOf } from '../capture/policy.service.ts'
 import { requireKnownModel } from '../catalog/model-access.rules.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
-import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { chunkView, isUsageAlone } from '../chat/chunks.ts'
 import type { ReplyHead } from '../chat/reply.rules.ts'
 import { measuredChat } from '../chat/sent-chat.ts'
 import { DomainError } from '../errors.ts'
 import { claimLog } from '../event-log/event-log.service.ts'
-import { createEventWriter, type AppendEvents, type EventWriter } from '../event-log/event-log.writer.ts'
+import { createEventWriter } from '../event-log/event-log.writer.ts'
 import { uuidOf } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
 import { inRun } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
-import { usdNumber } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
-import { callForEvents, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
+import { callForEvents, type RoutedCall } from '../routing/routing.service.ts'
 import { storedValue } from '../threads/stored-json.ts'
-import type { ThreadDeps } from '../threads/thread-work.ts'
-import { commitTurnEnd, endEvents, type TurnEnd, type TurnSettled } from './turn-end.ts'
+import { requestOf, type Attempt, type Outcome, type TurnRunDeps } from './attempt.ts'
+import { ended, endAttempt, noteUncharged } from './attempt-end.ts'
 import {
   deltaEvent,
   isEnded,
@@ -38,32 +28,11 @@ import {
   type TurnEnded,
   type TurnEnding,
 } from './turn.rules.ts'
-import { addUncharged, beginAttempt, selectTurnOfJob, setLifecycle, type TurnRow, type TurnView } from './turn.sql.ts'
-
-export interface TurnRunDeps extends RoutingDeps, ThreadDeps {
-  db: Database
-  metrics: Metrics
-  appendEvents: AppendEvents
-  turnSettled: TurnSettled
-}
+import { beginAttempt, selectTurnOfJob, setLifecycle, type TurnRow, type TurnView } from './turn.sql.ts'
 
 /** Times that a model may be asked for a turn, whatever ended the earlier ones. */
 const MOST_ATTEMPTS = 4
 const TOUCH_EVERY_MS = 10_000
-
-/** What an attempt works with. */
-interface Attempt {
-  turn: TurnRow
-  job: JobContext
-  writer: EventWriter
-  meter: ChatMeter
-  startedAt: Date
-  /** Aborts with the job's signal, or where the log was taken over. */
-  signal: AbortSignal
-  answer: Pick<Routed<object>, 'route' | 'fallbackCount'> | undefined
-  toolsCalled: boolean
-  firstTokenMs: number | null
-}
 
 /**
  * Runs an attempt of a turn: streams the model into the turn's log and ends the turn. What an earlier attempt wrote is
@@ -95,7 +64,7 @@ export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string
   if (voidAfterSeq !== undefined) writer.add(restartedEvent(job.attempt, voidAfterSeq))
   const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
   try {
-    return await end(deps, attempt, await stream(deps, attempt))
+    return await endAttempt(deps, attempt, await stream(deps, attempt))
   } catch (error) {
     await noteUncharged(deps, attempt, error)
     throw error
@@ -122,13 +91,6 @@ async function begin(
   const request = json === null ? null : ((await storedValue(deps, asker, json)) as TurnRow['request'])
   return { turn: { ...view, request }, voidAfterSeq: begun.voidAfterSeq }
 }
-
-const requestOf = (turn: TurnRow): ChatCompletionRequest => {
-  if (turn.request === null) throw new Error('an open turn has no request')
-  return { ...turn.request, stream: true }
-}
-
-type Outcome = { ending: 'completed' } | { ending: 'canceled' } | { ending: 'failed'; error: DomainError }
 
 /** Streams the model. Errors: what another attempt may mend. */
 async function stream(deps: TurnRunDeps, attempt: Attempt): Promise<Outcome> {
@@ -219,83 +181,4 @@ const brokenOff = (cause: UpstreamFailure): DomainError =>
 const triedTooOften = (): DomainError =>
   new DomainError(503, 'service_unavailable', `The turn failed ${MOST_ATTEMPTS} times.`, { type: 'attempts_exhausted' })
 
-/** Tells operators of what an attempt used upstream that nobody is charged for. */
-async function noteUncharged(deps: TurnRunDeps, { turn, answer, meter }: Attempt, error: unknown): Promise<void> {
-  if (answer === undefined || answer.route.credentialId !== undefined) return
-  const nanos = priceOfCall(requireKnownModel(deps.catalog, turn.model).price, meter.estimate().usage, 'standard')
-  const fields = { turnId: turn.id, attempt: turn.attempts_begun + 1, upstream: answer.route.upstream.id }
-  deps.log.error({ ...fields, costUsd: usdNumber(nanos), err: error }, 'an attempt of a turn was paid and not charged')
-  deps.metrics.unchargedUsd.inc({ upstream: answer.route.upstream.id }, usdNumber(nanos))
-  await addUncharged(deps.db, turn.id, nanos).catch((cause: unknown) =>
-    deps.log.error({ ...fields, err: cause }, 'what was paid for an attempt could not be noted'),
-  )
-}
-
-async function end(deps: TurnRunDeps, attempt: Attempt, outcome: Outcome): Promise<TurnEnded> {
-  const { turn, job, writer } = attempt
-  const owner = { userId: turn.user_id, projectId: turn.project_id }
-  const call = await callRecord(deps, attempt, outcome, await contentPolicyOf(deps, owner))
-  const turnEnd: TurnEnd = { ending: outcome.ending, error: errorOf(outcome), call }
-  if (outcome.ending === 'completed' && attempt.toolsCalled) writer.add(lifecycleEvent('tooling'))
-  await commitTurnEnd(deps, job.run, turn, turnEnd, await writer.lastAppend(endEvents(turnEnd)))
-  if (outcome.ending === 'failed') await noteUncharged(deps, attempt, outcome.error)
-  return ended(outcome.ending, job.attempt, call?.usage)
-}
-
-const errorOf = (outcome: Outcome): TurnView['error'] =>
-  outcome.ending === 'failed'
-    ? { code: outcome.error.code, message: outcome.error.message, retryable: outcome.error.retryable }
-    : null
-
-/** The last attempt's call; a failed turn costs nothing, since what it wrote is not complete. */
-async function callRecord(
-  deps: TurnRunDeps,
-  attempt: Attempt,
-  outcome: Outcome,
-  contentPolicy: ContentPolicy | null,
-): Promise<CallRecord> {
-  const { turn, answer } = attempt
-  const asker = { tenant: turn.user_id }
-  const model = requireKnownModel(deps.catalog, turn.model)
-  const isPaid = answer !== undefined && outcome.ending !== 'failed'
-  const { usage, source } = isPaid ? await attempt.meter.result(deps.threadWork, asker) : NOTHING_USED
-  const answered = answeredFields(answer?.route)
-  return {
-    ...answered,
-    id: uuidOf(turn.id),
-    owner: { userId: turn.user_id, projectId: turn.project_id },
-    keyId: turn.api_key_id,
-    surface: turn.surface,
-    resourceId: turn.id,
-    model: model.id,
-    requestedModel: turn.model,
-    metadata: turn.request?.metadata ?? null,
-    replayOf: null,
-    status: outcome.ending,
-    errorCode: outcome.ending === 'failed' ? (outcome.error.type ?? outcome.error.code) : null,
-    streamed: true,
-    usage,
-    usageSource: source,
-    costNanos: answered.providerBilled ? 0n : priceOfCall(model.price, usage, 'standard'),
-    cacheHit: false,
-    fallbackCount: answer?.fallbackCount ?? 0,
-    durationMs: Date.now() - attempt.startedAt.getTime(),
-    firstTokenMs: attempt.firstTokenMs,
-    createdAt: turn.created_at,
-    content: await keptContent(deps, asker, contentPolicy, {
-      requestId: uuidOf(turn.id),
-      request: requestOf(turn),
-      reply: attempt.meter.reply,
-      at: turn.created_at,
-    }),
-  }
-}
-
 const endedAlready = (turn: TurnView): TurnEnded => ended(turn.lifecycle as TurnEnding, turn.attempt, undefined)
-
-const ended = (ending: TurnEnding, attempt: number, usage: CallRecord['usage'] | undefined): TurnEnded => ({
-  ending,
-  attempt,
-  tokensIn: usage?.input ?? 0,
-  tokensOut: usage?.output ?? 0,
-})

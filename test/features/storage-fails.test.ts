@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { spawnApi, type ApiProcess } from '../support/api-process.ts'
 import { booksOf } from '../support/books.ts'
-import { CHAT, chatOf } from '../support/chats.ts'
+import { CHAT, chatOf, upstreamCallsOf } from '../support/chats.ts'
 import { testDatabase } from '../support/database.ts'
 import { fakePrompt, waitForCalls, type FakeScript } from '../support/fake-upstream.ts'
 import { refuseWrites, type RefusedWrites } from '../support/refused-writes.ts'
 import { testStack } from '../support/stack.ts'
 import { tcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
+import { allTurnEvents, startTurn } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 
 const db = testDatabase()
@@ -76,6 +77,28 @@ describe('where a stream that has ended cannot be recorded', () => {
     expect(errorsOf(await api.logsAfter(reply))).toContain(NOT_RECORDED)
     expect(books.charges).toEqual([])
     expect((await tenant.api.get(`/responses/${last.response.id}`)).body.status).toBe('failed')
+  })
+
+  test('a turn fails at once, and its model is not asked again', async () => {
+    const tenant = await newTenant(db)
+    const allow = await refuseWrites(db, { ...RECORD, userId: tenant.userId })
+    try {
+      const events = await allTurnEvents(tenant.secret, await startTurn(tenant.api, scriptOf(tenant)))
+      expect(events.at(-1)?.type).toBe('turn.failed')
+    } finally {
+      await allow()
+    }
+    expect(await upstreamCallsOf(tenant)).toHaveLength(1)
+    const holds = await db.query('SELECT 1 FROM holds WHERE user_id = $1 AND released_at IS NULL', [tenant.userId])
+    expect(holds.rows).toEqual([])
+    expect((await booksOf(db, tenant)).charges).toEqual([])
+    // Operators see what was paid for nothing.
+    const { rows } = await db.query<{ uncharged_nanos: bigint }>(
+      'SELECT uncharged_nanos FROM agent_turns WHERE user_id = $1',
+      [tenant.userId],
+    )
+    expect(rows).toEqual([{ uncharged_nanos: expect.any(BigInt) }])
+    expect(rows[0]?.uncharged_nanos).toBeGreaterThan(0n)
   })
 })
 

@@ -1,0 +1,41 @@
+import type { Metrics } from '../../infra/metrics.ts'
+import type { Database } from '../../infra/postgres/database.ts'
+import type { ChatMeter } from '../chat/chat-call.ts'
+import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
+import type { DomainError } from '../errors.ts'
+import type { AppendEvents, EventWriter } from '../event-log/event-log.writer.ts'
+import type { JobContext } from '../jobs/job-context.ts'
+import type { Routed, RoutingDeps } from '../routing/routing.service.ts'
+import type { ThreadDeps } from '../threads/thread-work.ts'
+import type { TurnSettled } from './turn-end.ts'
+import type { TurnRow } from './turn.sql.ts'
+
+export interface TurnRunDeps extends RoutingDeps, ThreadDeps {
+  db: Database
+  metrics: Metrics
+  appendEvents: AppendEvents
+  turnSettled: TurnSettled
+}
+
+/** What an attempt works with. */
+export interface Attempt {
+  turn: TurnRow
+  job: JobContext
+  writer: EventWriter
+  meter: ChatMeter
+  startedAt: Date
+  /** Aborts with the job's signal, or where the log was taken over. */
+  signal: AbortSignal
+  answer: Pick<Routed<object>, 'route' | 'fallbackCount'> | undefined
+  toolsCalled: boolean
+  firstTokenMs: number | null
+}
+
+/** How an attempt ended that no other one follows. */
+export type Outcome = { ending: 'completed' } | { ending: 'canceled' } | { ending: 'failed'; error: DomainError }
+
+/** What the model is asked. */
+export const requestOf = (turn: TurnRow): ChatCompletionRequest => {
+  if (turn.request === null) throw new Error('an open turn has no request')
+  return { ...turn.request, stream: true }
+}
