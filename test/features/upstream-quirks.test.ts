@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { createAssembly } from '../../domain/chat/assembly.rules.ts'
 import { booksOf } from '../support/books.ts'
 import { linesOfFile, chatRow, startBatch, untilEnded } from '../support/batches.ts'
 import { CHAT, chatOf } from '../support/chats.ts'
@@ -6,7 +7,7 @@ import { testDatabase } from '../support/database.ts'
 import { fakeCalls, fakePrompt, type FakeScript } from '../support/fake-upstream.ts'
 import { testStack } from '../support/stack.ts'
 import { newTenant } from '../support/tenants.ts'
-import { allTurnEvents, startTurn, textOf } from '../support/turns.ts'
+import { allTurnEvents, startTurn, type TurnEvent } from '../support/turns.ts'
 import {
   asciiJson,
   BROKEN_QUIRKS,
@@ -50,6 +51,29 @@ const completionOf = (chunks: any[]): { text: string; ends: unknown[] } => {
   }
 }
 
+type Said = Pick<Quirk['expected'], 'content' | 'refusal' | 'calls' | 'finish'>
+
+/** What a chat's choice says, for all who read it. */
+const saidBy = ({ message, finish_reason: finish }: any): Said => ({
+  content: message.content ?? '',
+  refusal: message.refusal ?? '',
+  calls: (message.tool_calls ?? []).map(({ function: { name, arguments: text } }: any) => ({ name, arguments: text })),
+  finish,
+})
+const saidIn = (chunks: { choices: object[] }[]): Said => {
+  const assembly = createAssembly()
+  chunks.forEach(chunk => assembly.add(chunk))
+  return saidBy(assembly.choices()[0])
+}
+const toBeSaid = ({ expected: { content, refusal, calls, finish } }: Quirk): Said => ({
+  content,
+  refusal,
+  calls,
+  finish,
+})
+const deltasOf = (events: readonly TurnEvent[]) =>
+  events.filter(({ type }) => type === 'turn.delta').map(({ data }) => data as { choices: object[] })
+
 const figuresOf = ({ input, output }: Record<string, unknown>) => ({ input, output })
 
 function expectResponse(response: any, { expected }: Quirk): void {
@@ -67,14 +91,14 @@ describe.each(SOUND_QUIRKS)('%s', (_name, quirk) => {
     const tenant = await newTenant(db)
     const script = scriptOf(quirk)
     const { body } = await tenant.api.post(CHAT, chatOf(script, { model }))
-    expect(body.choices[0]).toMatchObject({ finish_reason: expected.finish })
-    expect(body.choices[0].message.content ?? '').toBe(expected.content)
+    expect(saidBy(body.choices[0])).toEqual(toBeSaid(quirk))
+    const { cache_creation_input_tokens: written } = body.usage.prompt_tokens_details ?? {}
+    expect(written ?? 0).toBe(expected.usage?.['cacheWrites'] ?? 0)
 
     const chunks = dataOf((await tenant.api.post(CHAT, chatOf(script, { model, stream: true }))).text)
-    const deltas = chunks.flatMap(({ choices }) => choices)
-    expect(deltas.map(({ delta }) => delta.content ?? '').join('')).toBe(expected.content)
-    expect(deltas.map(({ delta }) => delta.refusal ?? '').join('')).toBe(expected.refusal)
-    expect(deltas.flatMap(({ finish_reason: finish }) => finish ?? [])).toEqual([expected.finish])
+    expect(saidIn(chunks)).toEqual(toBeSaid(quirk))
+    const ends = chunks.flatMap(({ choices }) => choices.flatMap((choice: any) => choice.finish_reason ?? []))
+    expect(ends).toEqual([expected.finish])
 
     const prompted = { model, prompt: fakePrompt(script), max_tokens: 100 }
     const [choice] = (await tenant.api.post('/completions', prompted)).body.choices
@@ -90,7 +114,7 @@ describe.each(SOUND_QUIRKS)('%s', (_name, quirk) => {
     expectResponse(streamed.at(-1).response, quirk)
 
     const events = await allTurnEvents(tenant.secret, await startTurn(tenant.api, script, { model }))
-    expect(textOf(events)).toBe(expected.content)
+    expect(saidIn(deltasOf(events))).toEqual(toBeSaid(quirk))
     expect(events.at(-1)?.type).toBe('turn.completed')
 
     const { calls } = await booksOf(db, tenant)
@@ -110,10 +134,8 @@ test('a batch tells all of them as a chat does', async () => {
   )
   const batch = await untilEnded(tenant.api, await startBatch(tenant.api, rows))
   const lines = await linesOfFile(tenant.api, batch.output_file_id)
-  const texts = new Map(
-    lines.map(({ custom_id: name, response }) => [name, response.body.choices[0].message.content ?? '']),
-  )
-  expect(texts).toEqual(new Map(SOUND_QUIRKS.map(([name, { expected }]) => [name, expected.content])))
+  const said = new Map(lines.map(({ custom_id: name, response }) => [name, saidBy(response.body.choices[0])]))
+  expect(said).toEqual(new Map(SOUND_QUIRKS.map(([name, quirk]) => [name, toBeSaid(quirk)])))
 })
 
 test.each(BROKEN_QUIRKS)('%s is a 503 that costs nothing', async (name, quirk) => {
