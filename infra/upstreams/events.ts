@@ -4,6 +4,8 @@ import { failureOfThrown } from './failures.ts'
 import { UpstreamFailure } from './upstream.ts'
 
 const EVENT_LIMIT_CHARACTERS = 16 * 1024 * 1024
+/** How long the end of a reply that is whole already is waited for. */
+const END_WITHIN_MS = 2_000
 
 /** How a stream is over. */
 export interface StreamEnd {
@@ -14,7 +16,8 @@ export interface StreamEnd {
 
 /**
  * A reply's server-sent events before the one that ends it, those together that arrive together. An event without data
- * is none (keep-alives). Rejects with UpstreamFailure where the stream broke off.
+ * is none (keep-alives). Some servers never end a reply that is whole: they are left. Rejects with UpstreamFailure where
+ * the stream broke off.
  */
 export async function* eventsUntil(
   body: ReplyBody,
@@ -28,6 +31,7 @@ export async function* eventsUntil(
   })
   const readText = textReader(body)
   let hasEnded = false
+  const leaving = leavingOf(body, () => isWhole('broken'))
   try {
     for (let text = await readText(); text !== undefined; text = await readText()) {
       parser.feed(text)
@@ -37,6 +41,7 @@ export async function* eventsUntil(
       const before = hasEnded ? arrived.slice(0, end) : arrived
       if (before.length > 0) yield before
       if (hasEnded) return
+      leaving.look()
     }
     // The last event may not have been closed by an empty line.
     parser.feed('\n\n')
@@ -49,10 +54,22 @@ export async function* eventsUntil(
     if (failure.kind === 'aborted' || !isWhole('broken')) throw failure
     return
   } finally {
+    leaving.stop()
     if (hasEnded) body.finish()
     else body.destroy()
   }
   throw new UpstreamFailure('unavailable', 'the stream broke off')
+}
+
+/** Breaks a body off whose end does not come, once a look has found it whole. */
+function leavingOf(body: ReplyBody, isWhole: () => boolean): { look(): void; stop(): void } {
+  let timer: NodeJS.Timeout | undefined
+  return {
+    look: () => {
+      if (isWhole()) timer ??= setTimeout(() => body.destroy(), END_WITHIN_MS)
+    },
+    stop: () => clearTimeout(timer),
+  }
 }
 
 /**

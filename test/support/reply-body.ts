@@ -10,3 +10,15 @@ export function replyBodyOf(parts: readonly Uint8Array[]): ReplyBody {
     destroy: () => undefined,
   }
 }
+
+/** The same, but that it never ends, until it is broken off. */
+export function endlessBodyOf(parts: readonly Uint8Array[]): ReplyBody {
+  const body = replyBodyOf(parts)
+  let broken: (error: Error) => void = () => undefined
+  const silence = new Promise<never>((_, reject) => (broken = reject))
+  return {
+    ...body,
+    read: async () => (await body.read()) ?? silence,
+    destroy: () => broken(new Error('broken off')),
+  }
+}

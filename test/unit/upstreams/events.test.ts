@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { anthropicWire } from '../../../infra/upstreams/anthropic/wire.ts'
 import { openAiWire } from '../../../infra/upstreams/openai/wire.ts'
 import { UpstreamFailure } from '../../../infra/upstreams/upstream.ts'
-import { replyBodyOf } from '../../support/reply-body.ts'
+import { endlessBodyOf, replyBodyOf } from '../../support/reply-body.ts'
+import { QUIRKS, streamText } from '../../support/upstream-corpus.ts'
 
 const call = { path: '/chat/completions' as const, body: {}, signal: new AbortController().signal }
 
@@ -35,6 +37,19 @@ describe('events of an upstream', () => {
         expect(await textsOf(partsOf(bytes, cuts))).toEqual(texts)
       }),
     )
+  })
+
+  // https://github.com/tombii/better-ccflare/pull/307
+  test.each([
+    ['no-done', openAiWire],
+    ['anthropic-no-stop', anthropicWire],
+  ])('of a reply that is whole are all, also where its server never ends it (%s)', async (name, wire) => {
+    const [, quirk] = QUIRKS.find(([known]) => known === name) ?? []
+    if (quirk === undefined) throw new Error('the corpus has no such behaviour')
+    const texts: string[] = []
+    for await (const chunks of wire.eventsOf(call, endlessBodyOf([Buffer.from(streamText(quirk))])))
+      texts.push(...chunks.map(({ text }) => text))
+    expect(texts.join('')).toBe(quirk.expected.content)
   })
 
   test('before a break are given, and then the break', async () => {
