@@ -7,7 +7,7 @@ const STEP_MS = 60_000
 
 interface Step {
   signal: AbortSignal
-  heartbeat(removed: number): void
+  heartbeat: (removed: number) => void
 }
 
 export interface RetentionStep {
