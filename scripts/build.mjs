@@ -1,10 +1,11 @@
 // @ts-check
-// Builds dist/: TypeScript, the files that run time reads beside it, and the workflow bundle.
+// Builds dist/: TypeScript, the files that run time reads beside it, the packages in few files, and the workflow bundle.
 // Each step does only what has changed, so that it may run before every start and every test.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { copyAssets } from './build/assets.mjs'
+import { vendorPackages } from './build/vendor.mjs'
 import { bundleWorkflows } from './build/workflow-bundle.mjs'
 import { isBuilt, setBuilt, stampOfSources } from './build/stamp.mjs'
 import { removeStale } from './build/stale.mjs'
@@ -37,6 +38,7 @@ async function build() {
   }
   copyAssets()
   if (existsSync(CLI)) chmodSync(CLI, 0o755)
+  await vendorPackages()
   await bundleWorkflows()
   setBuilt(stamp)
 }

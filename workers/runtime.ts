@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url'
-import { existsSync } from 'node:fs'
 import { Runtime, Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker'
 import { loadCatalog } from '../domain/catalog/catalog.ts'
 import { createFairGate } from '../infra/fair-gate.ts'
@@ -82,11 +81,9 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
 export type WorkerDeps = Awaited<ReturnType<typeof openWorkerDeps>>
 
 const BUNDLE = fileURLToPath(new URL('../workflows/bundle.js', import.meta.url))
-const SOURCES = fileURLToPath(new URL('../workflows/index.js', import.meta.url))
 
-/** The pre-built bundle of the build; in development without one, the sources are bundled now. */
-export const workflowCode = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> =>
-  existsSync(BUNDLE) ? { workflowBundle: { codePath: BUNDLE } } : { workflowsPath: SOURCES }
+/** The bundle that the build made: what makes one is no part of a running worker. */
+export const workflowCode = (): Pick<WorkerOptions, 'workflowBundle'> => ({ workflowBundle: { codePath: BUNDLE } })
 
 /** Versioned where a build id is set: jobs stay with the build that started them. */
 function versioning(config: Config): Partial<WorkerOptions> {

@@ -3,7 +3,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { relative } from 'node:path'
 import { filesUnder } from './files.mjs'
 
-const NOT_COMPILED = /^(\.tsbuildinfo|\.built|workflows\/bundle\.js.*)$/
+const NOT_COMPILED = /^(vendor\/.*|\.tsbuildinfo|\.built|workflows\/bundle\.js.*)$/
 
 /** Removes from dist/ what no source stands behind any more: a migration taken back must not run. */
 export function removeStale() {
