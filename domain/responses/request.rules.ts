@@ -58,14 +58,25 @@ export function requireSettings({ instructions, metadata }: { instructions?: unk
   }
 }
 
-/** About how many characters a value has as JSON; it is not looked at further than to just above the most. */
+/** About how many characters a value has as JSON; it is looked at no further than to just above the most. */
 function charactersOf(value: unknown, most: number): number {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 4
+  return Array.isArray(value) ? charactersOfItems(value, most) : charactersOfFields(value as Fields, most)
+}
+
+function charactersOfItems(items: readonly unknown[], most: number): number {
   let characters = 2
-  for (const [name, item] of Object.entries(value)) {
+  for (let at = 0; at < items.length && characters <= most; at += 1)
+    characters += 1 + charactersOf(items[at], most - characters)
+  return characters
+}
+
+function charactersOfFields(fields: Fields, most: number): number {
+  let characters = 2
+  for (const name in fields) {
     if (characters > most) return characters
-    characters += (Array.isArray(value) ? 1 : name.length + 4) + charactersOf(item, most - characters)
+    characters += name.length + 4 + charactersOf(fields[name], most - characters)
   }
   return characters
 }

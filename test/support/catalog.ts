@@ -34,6 +34,7 @@ export const TEST_MODELS: Entry[] = [
       { upstream: 'fake-b', model: 'two-routes-b' },
     ],
   }),
+  entry('test/wide', { max_input_tokens: 10_000_000 }),
   entry('test/small-window', { max_input_tokens: 50, tokenizer: 'o200k_base' }),
   entry('test/bare', { capabilities: ['chat', 'code', 'streaming'] }),
   entry('test/external', { routes: [{ upstream: 'openrouter', model: 'external' }] }),
