@@ -1,8 +1,9 @@
-import { finalizeBatch } from '../domain/batches/batch-end.ts'
-import type { BatchEnding } from '../domain/batches/batch.rules.ts'
+import { endLostBatch, endWaitingBatch, finalizeBatch } from '../domain/batches/batch-end.ts'
+import { BATCH_JOBS, type BatchEnding } from '../domain/batches/batch.rules.ts'
 import { validateBatch } from '../domain/batches/batch-validation.ts'
 import { runBatchChunk, type ChunkDeps } from '../domain/batches/chunk-run.ts'
 import type { CancelSignals } from '../domain/jobs/cancel-signals.ts'
+import { defineJob } from '../domain/jobs/define-job.ts'
 import { asActivity } from './job-context.ts'
 
 export interface BatchActivityDeps extends ChunkDeps {
@@ -10,11 +11,22 @@ export interface BatchActivityDeps extends ChunkDeps {
 }
 
 export const createBatchActivities = (deps: BatchActivityDeps) => ({
-  validateBatch: (batchId: string) => asActivity(deps.cancels, job => validateBatch(deps, job, batchId)),
+  validateBatch: (batchId: string) => asActivity(deps, job => validateBatch(deps, job, batchId)),
   runBatchChunk: (batchId: string, chunkIndex: number) =>
-    asActivity(deps.cancels, job => runBatchChunk(deps, job, batchId, chunkIndex)),
+    asActivity(deps, job => runBatchChunk(deps, job, batchId, chunkIndex)),
   finalizeBatch: (batchId: string, ending: BatchEnding) =>
-    asActivity(undefined, job => finalizeBatch(deps, job, batchId, ending)),
+    asActivity({ db: deps.db }, job => finalizeBatch(deps, job, batchId, ending)),
 })
 
 export type BatchActivities = ReturnType<typeof createBatchActivities>
+
+/** Whole files are read and written apart from chunks, of which a process may have hundreds. */
+export const batchJobs = defineJob<BatchActivityDeps>({
+  ...BATCH_JOBS,
+  activities: deps => {
+    const { runBatchChunk, validateBatch, finalizeBatch: finalize } = createBatchActivities(deps)
+    return { model: { runBatchChunk }, files: { validateBatch, finalizeBatch: finalize } }
+  },
+  endLost: endLostBatch,
+  endWaiting: endWaitingBatch,
+})

@@ -2,18 +2,22 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import { DomainError } from '../domain/errors.ts'
 import type { JobContext } from '../domain/jobs/job-context.ts'
 import { jobRunOf } from '../domain/jobs/jobs.rules.ts'
+import { touchJob } from '../domain/jobs/jobs.service.ts'
+import type { Database } from '../infra/postgres/database.ts'
 import type { CancelSignals } from '../domain/jobs/cancel-signals.ts'
 
 const HEARTBEAT_EVERY_MS = 1_000
+/** The reconciler looks at jobs that nobody touched for 30 s. */
+const TOUCH_EVERY_MS = 10_000
 /** How long a step that was told to stop waits for Temporal's own word of it. */
 const CANCEL_ARRIVES_WITHIN_MS = 20_000
 
 /**
- * Runs a step as an activity: it heartbeats every second, it stops at Temporal's cancellation or, sooner, at the
+ * Runs a step as an activity: it heartbeats every second and touches its job every ten, it stops at Temporal's cancellation or, sooner, at the
  * NOTIFY of the cancel (a step given no cancels is one that a cancel must not stop), and its failures carry ids and codes to Temporal, never content.
  */
 export async function asActivity<T>(
-  cancels: CancelSignals | undefined,
+  { db, cancels }: { db: Database; cancels?: CancelSignals | undefined },
   step: (job: JobContext) => Promise<T>,
 ): Promise<T> {
   const context = Context.current()
@@ -22,6 +26,7 @@ export async function asActivity<T>(
   const told = cancels?.watch(run.resourceId)
   let details: unknown
   const beating = setInterval(() => context.heartbeat(details), HEARTBEAT_EVERY_MS)
+  const touching = setInterval(() => void touchJob(db, run).catch(() => undefined), TOUCH_EVERY_MS)
   try {
     const result = await step({
       run,
@@ -37,6 +42,7 @@ export async function asActivity<T>(
     throw failureOf(error, context.cancellationSignal)
   } finally {
     clearInterval(beating)
+    clearInterval(touching)
     told?.close()
   }
 }

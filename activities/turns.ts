@@ -1,8 +1,9 @@
 import type { CancelSignals } from '../domain/jobs/cancel-signals.ts'
-import { endTurn } from '../domain/turns/turn-end.ts'
+import { defineJob } from '../domain/jobs/define-job.ts'
 import type { TurnRunDeps } from '../domain/turns/attempt.ts'
+import { endLostTurn, endTurn } from '../domain/turns/turn-end.ts'
 import { runTurn } from '../domain/turns/turn-run.ts'
-import type { TurnEnding } from '../domain/turns/turn.rules.ts'
+import { TURN_JOBS, type TurnEnding } from '../domain/turns/turn.rules.ts'
 import { asActivity } from './job-context.ts'
 
 export interface TurnActivityDeps extends TurnRunDeps {
@@ -12,9 +13,17 @@ export interface TurnActivityDeps extends TurnRunDeps {
 const FAILED = { code: 'service_unavailable', message: 'The turn could not be run.', retryable: true }
 
 export const createTurnActivities = (deps: TurnActivityDeps) => ({
-  runTurn: (turnId: string) => asActivity(deps.cancels, job => runTurn(deps, job, turnId)),
+  runTurn: (turnId: string) => asActivity(deps, job => runTurn(deps, job, turnId)),
   endTurn: (ending: TurnEnding) =>
-    asActivity(undefined, job => endTurn(deps, job.run, ending, ending === 'failed' ? FAILED : null)),
+    asActivity({ db: deps.db }, job => endTurn(deps, job.run, ending, ending === 'failed' ? FAILED : null)),
 })
 
 export type TurnActivities = ReturnType<typeof createTurnActivities>
+
+/** What somebody waits for has its own queue, workflows and steps, in a process apart from batches. */
+export const turnJobs = defineJob<TurnActivityDeps>({
+  ...TURN_JOBS,
+  activities: deps => ({ interactive: createTurnActivities(deps) }),
+  endLost: endLostTurn,
+  endWaiting: (deps, run) => endLostTurn(deps, run, 'cancelled'),
+})

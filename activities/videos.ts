@@ -1,16 +1,17 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common'
 import type { JobContext } from '../domain/jobs/job-context.ts'
-import { endVideo } from '../domain/videos/video-end.ts'
+import { defineJob } from '../domain/jobs/define-job.ts'
+import { endLostVideo, endVideo } from '../domain/videos/video-end.ts'
 import { pollVideo, storeVideo, submitVideo, type VideoRunDeps } from '../domain/videos/video-run.ts'
-import { pollAgainAfterMs, type VideoEnding, type VideoStep } from '../domain/videos/video.rules.ts'
+import { pollAgainAfterMs, VIDEO_JOBS, type VideoEnding, type VideoStep } from '../domain/videos/video.rules.ts'
 import { asActivity } from './job-context.ts'
 
 export const createVideoActivities = (deps: VideoRunDeps) => ({
-  submitVideo: (videoId: string) => asActivity(undefined, job => submitVideo(deps, job, videoId)),
-  pollVideo: (videoId: string) => asActivity(undefined, job => pollOnce(deps, job, videoId)),
-  storeVideo: (videoId: string) => asActivity(undefined, job => storeVideo(deps, job, videoId)),
+  submitVideo: (videoId: string) => asActivity({ db: deps.db }, job => submitVideo(deps, job, videoId)),
+  pollVideo: (videoId: string) => asActivity({ db: deps.db }, job => pollOnce(deps, job, videoId)),
+  storeVideo: (videoId: string) => asActivity({ db: deps.db }, job => storeVideo(deps, job, videoId)),
   endVideo: (videoId: string, ending: VideoEnding, error: string) =>
-    asActivity(undefined, job => endVideo(deps, job.run, videoId, ending, error)),
+    asActivity({ db: deps.db }, job => endVideo(deps, job.run, videoId, ending, error)),
 })
 
 /** One attempt is one look: a video that is still made is no failure, and Temporal keeps the time until the next. */
@@ -26,3 +27,13 @@ async function pollOnce(deps: VideoRunDeps, job: JobContext, videoId: string): P
 }
 
 export type VideoActivities = ReturnType<typeof createVideoActivities>
+
+export const videoJobs = defineJob<VideoRunDeps>({
+  ...VIDEO_JOBS,
+  activities: deps => {
+    const { endVideo: end, ...ofProvider } = createVideoActivities(deps)
+    return { media: ofProvider, control: { endVideo: end } }
+  },
+  endLost: endLostVideo,
+  endWaiting: (deps, run) => endVideo(deps, run, run.resourceId, 'cancelled', 'The job was cancelled.'),
+})

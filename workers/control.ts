@@ -1,15 +1,13 @@
 import { sweepEvents } from '../domain/event-log/retention.ts'
 import { sweepResponses } from '../domain/responses/abandoned.ts'
-import { endLostTurn } from '../domain/turns/turn-end.ts'
 import { sweepReplies } from '../domain/chat/reply-cache.ts'
 import { sweepKeptReplies } from '../domain/idempotency/kept-replies.ts'
 import { sweepVideos } from '../domain/videos/retention.ts'
-import { endLostVideo, endVideo } from '../domain/videos/video-end.ts'
-import { endLostBatch, endWaitingBatch } from '../domain/batches/batch-end.ts'
 import { releaseForgottenHolds } from '../domain/jobs/hold-repair.ts'
 import { startDispatch, type EventSubscriber } from '../domain/events/dispatch.ts'
 import { tellLowCredit } from '../domain/ledger/low-credit.ts'
 import { startMaintenance } from '../domain/jobs/maintenance.ts'
+import type { JobLoss, JobRun } from '../domain/jobs/jobs.rules.ts'
 import { startReconciler } from '../domain/jobs/reconciler.ts'
 import { startRelay } from '../domain/jobs/relay.ts'
 import { startLostProcesses } from '../domain/calls/lost-processes.ts'
@@ -21,6 +19,7 @@ import { connectTemporal } from '../infra/temporal/connection.ts'
 import { prepareNamespace } from '../infra/temporal/namespace.ts'
 import { ensureSchedules } from '../infra/temporal/schedules.ts'
 import { createWorkflowClient } from '../infra/temporal/workflow-client.ts'
+import { JOBS } from './jobs.ts'
 import type { WorkerDeps } from './runtime.ts'
 
 interface Control {
@@ -31,7 +30,6 @@ interface Control {
 export async function prepareControl(deps: WorkerDeps, config: Config): Promise<Control> {
   const client = connectTemporal(config)
   await prepareNamespace(client, config.temporal.namespace, sentence => deps.log.warn(sentence))
-  await deps.objects.check()
   return { client }
 }
 
@@ -43,25 +41,14 @@ export async function startControlLoops(deps: WorkerDeps, config: Config, { clie
   const { namespace } = config.temporal
   const workflows = createWorkflowClient(client, namespace)
   await ensureSchedules(client, namespace)
+  const jobs = JOBS.map(job => ({
+    ...job,
+    endLost: (run: JobRun, loss: JobLoss) => job.endLost(deps, run, loss),
+    endWaiting: (run: JobRun) => job.endWaiting(deps, run),
+  }))
   const loops = [
-    startRelay({
-      ...deps,
-      workflows,
-      endWaitingJob: {
-        batch: run => endWaitingBatch(deps, run),
-        turn: run => endLostTurn(deps, run, 'cancelled'),
-        video: run => endVideo(deps, run, run.resourceId, 'cancelled', 'The job was cancelled.'),
-      },
-    }),
-    startReconciler({
-      ...deps,
-      workflows,
-      endLostJob: {
-        batch: (run, loss) => endLostBatch(deps, run, loss),
-        turn: (run, loss) => endLostTurn(deps, run, loss),
-        video: (run, loss) => endLostVideo(deps, run, loss),
-      },
-    }),
+    startRelay({ ...deps, workflows, jobs }),
+    startReconciler({ ...deps, workflows, jobs }),
     startDispatch({ ...deps, subscribers: SUBSCRIBERS }),
     startLostProcesses({ ...deps, lostAfterMs: config.processLostMs }),
     startMaintenance({

@@ -1,43 +1,52 @@
-import { createBatchActivities } from '../activities/batches.ts'
 import { createRetentionActivities } from '../activities/retention.ts'
-import { createTurnActivities } from '../activities/turns.ts'
-import { createVideoActivities } from '../activities/videos.ts'
+import type { JobDefinition } from '../domain/jobs/define-job.ts'
+import { JOBS } from './jobs.ts'
 import type { WorkerDeps } from './runtime.ts'
 
-export interface Queue {
+interface QueueRow {
   name: string
+  /** Which `ipop worker <name>` works it off. */
+  worker: string
   /** Whether workflows run on it too. */
   runsWorkflows: boolean
-  activities: Record<string, (...args: never[]) => Promise<unknown>>
   /** Activities of a process at once. */
   atOnce: number
+  /** What is looked at before the process begins. */
+  needs: readonly 'objects'[]
 }
 
-/** What `ipop worker <role>` may be told to run. */
-export const ROLES = ['control', 'interactive', 'model', 'media'] as const
-export type Role = (typeof ROLES)[number]
-
 /**
- * The queues of each role. What somebody waits for has its own queue, workflows and steps, in a process apart from
- * batches; whole files are read and written apart from chunks, of which a process may have hundreds.
+ * The queues, and the workers that work them off. What somebody waits for has its own, in a process apart from batches.
+ * Chunks wait cheaply (the gate bounds the calls, and every account's chunks must get to it), whole files do not.
  */
-export const queuesOf = (deps: WorkerDeps): Record<Role, Queue[]> => {
-  const { runTurn, endTurn } = createTurnActivities(deps)
-  const { runBatchChunk, validateBatch, finalizeBatch } = createBatchActivities(deps)
-  const { submitVideo, pollVideo, storeVideo, endVideo } = createVideoActivities(deps)
-  const queue = (name: string, atOnce: number, activities: Queue['activities'], runsWorkflows = false): Queue => ({
-    name,
-    runsWorkflows,
-    activities,
-    atOnce,
-  })
-  // Steps of jobs from before a queue was divided are scheduled on the old one.
-  const earlier = { runTurn, endTurn, validateBatch, finalizeBatch }
-  return {
-    control: [queue('control', 16, { ...createRetentionActivities(deps), endVideo, ...earlier }, true)],
-    interactive: [queue('interactive', 1_000, { runTurn, endTurn }, true)],
-    // Chunks wait cheaply: the gate bounds the calls, and every account's chunks must get to it.
-    model: [queue('model', 500, { runBatchChunk, runTurn }), queue('files', 8, { validateBatch, finalizeBatch })],
-    media: [queue('media', 50, { submitVideo, pollVideo, storeVideo })],
+const QUEUES = [
+  { name: 'control', worker: 'control', runsWorkflows: true, atOnce: 16, needs: ['objects'] },
+  { name: 'interactive', worker: 'interactive', runsWorkflows: true, atOnce: 1_000, needs: [] },
+  { name: 'model', worker: 'model', runsWorkflows: false, atOnce: 500, needs: ['objects'] },
+  { name: 'files', worker: 'model', runsWorkflows: false, atOnce: 8, needs: ['objects'] },
+  { name: 'media', worker: 'media', runsWorkflows: false, atOnce: 50, needs: ['objects'] },
+] as const satisfies readonly QueueRow[]
+
+export type Role = (typeof QUEUES)[number]['worker']
+
+/** What `ipop worker <name>` may be told to run. */
+export const ROLES: readonly Role[] = [...new Set(QUEUES.map(({ worker }) => worker))]
+
+export interface Queue extends QueueRow {
+  activities: Record<string, (...args: never[]) => Promise<unknown>>
+}
+
+/** The queues of these workers, with what runs on each. Errors: where a job's activities are on a queue that is none. */
+export function queuesOf(deps: WorkerDeps, roles: readonly Role[]): Queue[] {
+  const queues = new Map(QUEUES.map(queue => [queue.name as string, { ...queue, activities: {} } as Queue]))
+  const place = (byQueue: ReturnType<JobDefinition<WorkerDeps>['activities']>) => {
+    for (const [name, activities] of Object.entries(byQueue)) {
+      const queue = queues.get(name)
+      if (queue === undefined) throw new Error(`there is no queue ${name}`)
+      Object.assign(queue.activities, activities)
+    }
   }
+  JOBS.forEach(job => place(job.activities(deps)))
+  place({ control: createRetentionActivities(deps) })
+  return [...queues.values()].filter(({ worker }) => roles.includes(worker as Role))
 }

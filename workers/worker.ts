@@ -18,8 +18,9 @@ export async function startWorker(roles: readonly Role[], config: Config, log: L
   installRuntime(log)
   const deps = await openWorkerDeps(config, log, roles.join('-'))
   const control = roles.includes('control') ? await prepareControl(deps, config) : undefined
+  const queues = queuesOf(deps, roles)
+  if (queues.some(({ needs }) => needs.length > 0)) await deps.objects.check()
   const native = await connectNative(config)
-  const queues = roles.flatMap(role => queuesOf(deps)[role])
   const workers = await Promise.all(queues.map(queue => workerOf(config, native, queue)))
   const loops = control === undefined ? undefined : await startControlLoops(deps, config, control)
   const shutDown = () => workers.forEach(worker => worker.getState() === 'RUNNING' && worker.shutdown())

@@ -1,6 +1,17 @@
+import type { JobKind } from '../jobs/jobs.rules.ts'
 import { badRequest } from '../errors.ts'
 import type { JobDetails } from '../jobs/details.rules.ts'
 import type { BatchEndpoint, BatchStatus } from './batch.schema.ts'
+
+export const BATCH_JOBS: JobKind = {
+  kind: 'batch',
+  idPrefix: 'batch',
+  workflow: 'batch',
+  queue: 'control',
+  isBackground: true,
+  // A batch runs four chunks at once.
+  places: { open: 1_000, running: 4 },
+}
 
 /** The job's input: ids and times, never content. */
 export interface BatchInput {

@@ -12,7 +12,7 @@ import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { isStorable } from '../text.rules.ts'
 import { unixSeconds } from '../time-window.rules.ts'
-import { endpointOf, isTerminal, parseCompletionWindow, type BatchInput } from './batch.rules.ts'
+import { BATCH_JOBS, endpointOf, isTerminal, parseCompletionWindow, type BatchInput } from './batch.rules.ts'
 import type {
   BatchDetail,
   BatchDetailQuery,
@@ -69,12 +69,9 @@ export async function createBatch(
       metadata: request.metadata ?? null,
       windowSeconds,
     })
-    await startJob(tx, {
-      kind: 'batch',
+    await startJob(tx, BATCH_JOBS, {
       resourceId: batch.id,
       owner: caller.owner,
-      workflow: 'batch',
-      taskQueue: 'control',
       input: { batchId: batch.id, deadlineAt: batch.deadline_at.toISOString() } satisfies BatchInput,
       summary: `batch of ${endpoint} from ${file.id} (${file.bytes} bytes)`,
       fileIds: [file.id],

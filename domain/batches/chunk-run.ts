@@ -7,7 +7,6 @@ import { isAborted } from '../../infra/upstreams/upstream.ts'
 import { DomainError } from '../errors.ts'
 import { objectKeyOf } from '../files/file.service.ts'
 import type { JobContext } from '../jobs/job-context.ts'
-import { touchJob } from '../jobs/jobs.service.ts'
 import { inRun } from '../jobs/run-transaction.ts'
 import { availableNanos, heldFor, requireAccount } from '../ledger/ledger.service.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
@@ -28,7 +27,6 @@ export interface ChunkDeps extends RowRunDeps {
 }
 
 /** How often a quiet chunk says that its job is alive. */
-const TOUCH_EVERY_MS = 10_000
 
 type Taken = Awaited<ReturnType<typeof takeUnfinishedRows>>[number]
 
@@ -75,7 +73,6 @@ async function runRows(
   const signal = AbortSignal.any([job.signal, stop.signal])
   // Every row under way listens.
   setMaxListeners(0, signal)
-  const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
   const running = new Set<Promise<void>>()
   let done = 0
   try {
@@ -91,7 +88,6 @@ async function runRows(
     signal.throwIfAborted()
   } finally {
     stop.abort(new Error('the chunk has ended'))
-    clearInterval(touching)
     await Promise.all(running)
   }
 }

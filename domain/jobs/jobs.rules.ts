@@ -1,22 +1,35 @@
-export type JobKind = 'batch' | 'turn' | 'video'
-
-/** Where a job is kept until its account has a place for it; see migration 028. */
-export type JobPlace = 'waiting' | 'given' | 'withdrawn'
+/** What is true of all jobs of a kind. A feature states its own, and starts its jobs by it. */
+export interface JobKind {
+  kind: string
+  /** Of its resources. */
+  idPrefix: string
+  workflow: string
+  /** The queue of its workflows. */
+  queue: string
+  /** Whether nobody waits for it at a screen: it is carried behind those for whom somebody does. */
+  isBackground: boolean
+  places: Places
+}
 
 /**
  * How many jobs of a kind an account has at once: in all, and of those how many are given to Temporal. The others
  * wait in Postgres, where they cost nobody anything. Counted without a lock: jobs that are made in the same instant
  * may exceed `open` by as many.
  */
-export const JOBS_OF_ACCOUNT: Record<JobKind, { open: number; running: number }> = {
-  // A batch runs four chunks at once.
-  batch: { open: 1_000, running: 4 },
-  turn: { open: 5_000, running: 100 },
-  video: { open: 500, running: 20 },
+export interface Places {
+  open: number
+  running: number
 }
 
-/** Whether nobody waits for it at a screen: it is carried behind those for whom somebody does. */
-export const isBackground = (kind: JobKind): boolean => kind !== 'turn'
+/** Where a job is kept until its account has a place for it; see migration 028. */
+export type JobPlace = 'waiting' | 'given' | 'withdrawn'
+
+/** Errors: where no such kind is defined. */
+export function kindOf<K extends JobKind>(kinds: readonly K[], kind: string): K {
+  const found = kinds.find(one => one.kind === kind)
+  if (found === undefined) throw new Error(`no jobs of the kind ${kind} are defined`)
+  return found
+}
 
 /** One run of a job's workflow. A retry or a restart is the next run: its writes supersede the earlier ones'. */
 export interface JobRun {

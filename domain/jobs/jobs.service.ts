@@ -1,11 +1,14 @@
 import type { Database, Queryable, Transaction } from '../../infra/postgres/database.ts'
-import { DomainError } from '../errors.ts'
-import { JOBS_OF_ACCOUNT, type JobRun } from './jobs.rules.ts'
+import { conflict, DomainError, notFound } from '../errors.ts'
+import type { JobKind, JobRun } from './jobs.rules.ts'
 import {
   announceCancel,
   insertCancel,
   insertJob,
+  insertNextRun,
+  insertSignal,
   insertStart,
+  selectJobState,
   selectOpenJobIdsOfUser,
   selectOpenJobReading,
   selectOpenJobs,
@@ -14,6 +17,7 @@ import {
   touchRun,
   type JobRow,
   type NewJob,
+  type NextRun,
 } from './jobs.sql.ts'
 
 const RETRY_AFTER_SECONDS = 30
@@ -22,15 +26,39 @@ const RETRY_AFTER_SECONDS = 30
  * Makes the job exist, in the transaction of its resource. The relay starts its workflow once its account has a place
  * for it. Errors: 429 where the account has as many open jobs of this kind as it may.
  */
-export async function startJob(tx: Transaction, job: NewJob): Promise<void> {
-  if (await insertJob(tx, job)) return
-  const most = JOBS_OF_ACCOUNT[job.kind].open
-  const what = `jobs of this kind (${job.kind}) that have not ended`
-  throw new DomainError(429, 'rate_limit_exceeded', `The account has ${most} ${what}, the most that it may have.`, {
+export async function startJob(tx: Transaction, kind: JobKind, job: NewJob): Promise<void> {
+  if (!(await insertJob(tx, kind, job))) throw tooMany(kind)
+}
+
+function tooMany({ kind, places: { open } }: JobKind): DomainError {
+  const what = `jobs of this kind (${kind}) that have not ended`
+  return new DomainError(429, 'rate_limit_exceeded', `The account has ${open} ${what}, the most that it may have.`, {
     type: 'too_many_jobs',
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   })
 }
+
+/**
+ * Starts the next run of a job that has ended, such as a retry or a reindex, in the transaction that opens its resource
+ * again. What the run before wrote stays; that one writes nothing more. Gives the run, of which a hold may be placed.
+ * Errors: 404; 409 where the job has not ended; 429 as of a start.
+ */
+export async function startNextRun(tx: Transaction, kind: JobKind, next: NextRun): Promise<JobRun> {
+  const { resourceId } = next
+  const run = await insertNextRun(tx, kind, next)
+  if (run !== undefined) return { resourceId, run }
+  const state = await selectJobState(tx, resourceId)
+  if (state === undefined) throw notFound('job', 'id')
+  if (state === 'open') throw conflict(`${resourceId} has not ended: there is nothing to run again.`)
+  throw tooMany(kind)
+}
+
+/**
+ * Tells the job's workflow something, once, in the order of the calls, also where it has not begun. False where the job
+ * has ended.
+ */
+export const signalJob = (tx: Transaction, resourceId: string, signal: string, payload: unknown): Promise<boolean> =>
+  insertSignal(tx, resourceId, signal, payload)
 
 /**
  * Asks the job to stop: upstream calls are aborted at once, its workflow is cancelled; one that waits for its place is

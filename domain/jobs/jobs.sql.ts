@@ -1,6 +1,6 @@
 import { queryFirst, type PreparedStatement, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
-import { isBackground, JOBS_OF_ACCOUNT, type JobKind, type JobPlace, type JobRun } from './jobs.rules.ts'
+import type { JobKind, JobPlace, JobRun } from './jobs.rules.ts'
 
 /** Wakes the relay. */
 export const JOB_COMMANDS = 'ipop_job_commands'
@@ -11,7 +11,7 @@ export const JOB_CANCELS = 'ipop_job_cancels'
 
 export interface JobRow {
   resource_id: string
-  kind: JobKind
+  kind: string
   workflow: string
   task_queue: string
   user_id: string
@@ -41,11 +41,8 @@ export interface ClaimedCommand {
 }
 
 export interface NewJob {
-  kind: JobKind
   resourceId: string
   owner: Owner
-  workflow: string
-  taskQueue: string
   input: object
   /** One line for operators; holds no content. */
   summary: string
@@ -59,22 +56,21 @@ export interface NewJob {
  * Makes the job; where its account has a place for it, with the command that starts it. False where the account has
  * as many open jobs of its kind as it may.
  */
-export async function insertJob(tx: Transaction, job: NewJob): Promise<boolean> {
-  const most = JOBS_OF_ACCOUNT[job.kind]
+export async function insertJob(tx: Transaction, kind: JobKind, job: NewJob): Promise<boolean> {
   const { rowCount } = await tx.query(INSERT_JOB, [
     job.resourceId,
-    job.kind,
-    job.workflow,
-    job.taskQueue,
+    kind.kind,
+    kind.workflow,
+    kind.queue,
     job.owner.userId,
     job.owner.projectId,
     JSON.stringify(job.input),
     job.summary,
     job.fileIds,
     job.deadlineAt ?? null,
-    most.open,
-    most.running,
-    isBackground(job.kind),
+    kind.places.open,
+    kind.places.running,
+    kind.isBackground,
     JOB_COMMANDS,
     JOB_PLACES,
   ])
@@ -88,8 +84,8 @@ WITH others AS (
   SELECT count(*) AS open, count(*) FILTER (WHERE place = 'given') AS given, count(*) FILTER (WHERE place = 'waiting') AS waiting
   FROM jobs WHERE user_id = $5::text AND kind = $2::text AND state = 'open'
 ), job AS (
-  INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, project_id, input, summary, file_ids, deadline_at, place)
-  SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::jsonb, $8::text, $9::text[], $10::timestamptz,
+  INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, project_id, input, summary, file_ids, deadline_at, background, place)
+  SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::jsonb, $8::text, $9::text[], $10::timestamptz, $13::boolean,
     CASE WHEN given < $12::integer AND waiting = 0 THEN 'given' ELSE 'waiting' END
   FROM others WHERE open < $11::integer
   RETURNING resource_id, run, user_id, place
@@ -101,12 +97,10 @@ SELECT pg_notify(CASE place WHEN 'given' THEN $14::text ELSE $15::text END, '') 
 }
 
 /** Gives places to those who waited longest, as many as their accounts have free; those past their deadline get one anyway. */
-export async function givePlaces(db: Queryable): Promise<number> {
-  const kinds = Object.entries(JOBS_OF_ACCOUNT)
+export async function givePlaces(db: Queryable, kinds: readonly JobKind[]): Promise<number> {
   const { rowCount } = await db.query(GIVE_PLACES, [
-    kinds.map(([kind]) => kind),
-    kinds.map(([, { running }]) => running),
-    kinds.map(([kind]) => isBackground(kind as JobKind)),
+    kinds.map(({ kind }) => kind),
+    kinds.map(({ places }) => places.running),
     PLACES_LOCK,
   ])
   return rowCount
@@ -117,7 +111,7 @@ const PLACES_LOCK = 1_702_002_801
 
 const GIVE_PLACES = `
 WITH mine AS MATERIALIZED (
-  SELECT 1 WHERE pg_try_advisory_xact_lock($4::bigint)
+  SELECT 1 WHERE pg_try_advisory_xact_lock($3::bigint)
 ), waiting AS (
   SELECT resource_id, user_id, kind, coalesce(deadline_at <= now(), false) AS is_late,
     row_number() OVER (PARTITION BY user_id, kind ORDER BY created_at, resource_id) AS nth
@@ -126,23 +120,91 @@ WITH mine AS MATERIALIZED (
   SELECT user_id, kind, count(*) AS jobs FROM jobs
   WHERE state = 'open' AND place = 'given' AND (user_id, kind) IN (SELECT user_id, kind FROM waiting) GROUP BY user_id, kind
 ), chosen AS (
-  SELECT w.resource_id, m.background
-  FROM waiting w JOIN unnest($1::text[], $2::integer[], $3::boolean[]) AS m(kind, running, background) USING (kind)
+  SELECT w.resource_id
+  FROM waiting w JOIN unnest($1::text[], $2::integer[]) AS m(kind, running) USING (kind)
     LEFT JOIN given g USING (user_id, kind)
   WHERE w.is_late OR w.nth <= m.running - coalesce(g.jobs, 0)
 ), placed AS (
   UPDATE jobs j SET place = 'given', touched_at = now() FROM chosen c
   WHERE j.resource_id = c.resource_id AND j.state = 'open' AND j.place = 'waiting'
-  RETURNING j.resource_id, j.run, j.user_id, c.background
+  RETURNING j.resource_id, j.run, j.user_id, j.background
 )
 INSERT INTO job_commands (resource_id, run, command, user_id, background)
 SELECT resource_id, run, 'start', user_id, background FROM placed`
+
+/**
+ * Opens an ended job under its next run; where its account has a place for it, with the command that starts it. False
+ * where the job has not ended, or the account has as many open jobs of its kind as it may.
+ */
+export async function insertNextRun(tx: Transaction, kind: JobKind, next: NextRun): Promise<number | undefined> {
+  const { open, running } = kind.places
+  const values = [next.resourceId, kind.kind, JSON.stringify(next.input), next.summary, next.fileIds]
+  const deadline = next.deadlineAt ?? null
+  return (
+    await queryFirst<{ run: number }>(tx, INSERT_NEXT_RUN, [
+      ...values,
+      deadline,
+      open,
+      running,
+      JOB_COMMANDS,
+      JOB_PLACES,
+    ])
+  )?.run
+}
+
+export type NextRun = Omit<NewJob, 'owner'>
+
+/** The job's row is locked first: of two who ask at once one finds it open. */
+const INSERT_NEXT_RUN = `
+WITH ended AS MATERIALIZED (
+  SELECT resource_id, user_id FROM jobs WHERE resource_id = $1::text AND kind = $2::text AND state = 'ended' FOR UPDATE
+), others AS (
+  SELECT count(*) AS open, count(*) FILTER (WHERE place = 'given') AS given, count(*) FILTER (WHERE place = 'waiting') AS waiting
+  FROM jobs WHERE user_id = (SELECT user_id FROM ended) AND kind = $2::text AND state = 'open'
+), job AS (
+  UPDATE jobs j SET run = j.run + 1, state = 'open', outcome = NULL, ended_at = NULL, touched_at = now(), lost_runs = 0,
+    input = $3::jsonb, summary = $4::text, file_ids = $5::text[], deadline_at = $6::timestamptz,
+    place = CASE WHEN given < $8::integer AND waiting = 0 THEN 'given' ELSE 'waiting' END
+  FROM ended, others WHERE j.resource_id = ended.resource_id AND others.open < $7::integer
+  RETURNING j.resource_id, j.run, j.user_id, j.place, j.background
+), command AS (
+  INSERT INTO job_commands (resource_id, run, command, user_id, background)
+  SELECT resource_id, run, 'start', user_id, background FROM job WHERE place = 'given'
+)
+SELECT run, pg_notify(CASE place WHEN 'given' THEN $9::text ELSE $10::text END, '')::text FROM job`
+
+/** Whether the job has ended; undefined where there is none. */
+export async function selectJobState(tx: Queryable, resourceId: string): Promise<JobRow['state'] | undefined> {
+  const text = 'SELECT state FROM jobs WHERE resource_id = $1::text'
+  return (await queryFirst<Pick<JobRow, 'state'>>(tx, text, [resourceId]))?.state
+}
+
+/** A signal to the job's current run. False where the job has ended. */
+export async function insertSignal(
+  tx: Transaction,
+  resourceId: string,
+  signal: string,
+  payload: unknown,
+): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `WITH job AS (
+       SELECT resource_id, run, user_id, background FROM jobs
+       WHERE resource_id = $1::text AND state = 'open' AND place <> 'withdrawn' FOR NO KEY UPDATE
+     ), command AS (
+       INSERT INTO job_commands (resource_id, run, command, signal, payload, user_id, background)
+       SELECT resource_id, run, 'signal', $2::text, $3::jsonb, user_id, background FROM job
+     )
+     SELECT pg_notify($4::text, '') FROM job`,
+    [resourceId, signal, JSON.stringify(payload), JOB_COMMANDS],
+  )
+  return rowCount === 1
+}
 
 /** Starts the job's current run; nothing where the job has ended. */
 export async function insertStart(tx: Transaction, resourceId: string): Promise<void> {
   await tx.query(
     `INSERT INTO job_commands (resource_id, run, command, user_id, background)
-     SELECT resource_id, run, 'start', user_id, kind <> 'turn' FROM jobs WHERE resource_id = $1::text AND state = 'open'`,
+     SELECT resource_id, run, 'start', user_id, background FROM jobs WHERE resource_id = $1::text AND state = 'open'`,
     [resourceId],
   )
   await tx.query('SELECT pg_notify($1::text, $2::text)', [JOB_COMMANDS, ''])
@@ -159,7 +221,7 @@ export async function insertCancel(tx: Transaction, resourceId: string): Promise
        RETURNING resource_id
      )
      INSERT INTO job_commands (resource_id, run, command, user_id, background)
-     SELECT resource_id, run, CASE WHEN EXISTS (SELECT FROM withdrawn) THEN 'end' ELSE 'cancel' END, user_id, kind <> 'turn'
+     SELECT resource_id, run, CASE WHEN EXISTS (SELECT FROM withdrawn) THEN 'end' ELSE 'cancel' END, user_id, background
      FROM jobs WHERE resource_id = $1::text AND state = 'open' AND place <> 'withdrawn'`,
     [resourceId],
   )
@@ -277,6 +339,12 @@ export async function claimCommands(db: Queryable, limit: number, background: nu
   return rows
 }
 
+/** In their order; but a start or an end goes before signals, which a job may get while it waits for its place. */
+const GOES_BEFORE = `CASE
+  WHEN e.command = 'signal' AND c.command IN ('start', 'end') THEN false
+  WHEN c.command = 'signal' AND e.command IN ('start', 'end') THEN true
+  ELSE e.id < c.id END`
+
 /** Of each account at most `limit` are looked at, found by index: one with thousands costs no more than others. */
 const CLAIM_COMMANDS: PreparedStatement = {
   name: 'claim_commands',
@@ -292,7 +360,9 @@ WITH RECURSIVE accounts AS (
   FROM accounts a CROSS JOIN LATERAL (
     SELECT c.id, c.background FROM job_commands c
     WHERE c.delivered_at IS NULL AND c.user_id = a.user_id AND c.due_at <= now() AND NOT EXISTS (
-      SELECT FROM job_commands e WHERE e.resource_id = c.resource_id AND e.delivered_at IS NULL AND e.id < c.id)
+      SELECT FROM job_commands e WHERE e.resource_id = c.resource_id AND e.delivered_at IS NULL AND ${GOES_BEFORE})
+      AND (c.command <> 'signal' OR NOT EXISTS (
+        SELECT FROM jobs j WHERE j.resource_id = c.resource_id AND j.state = 'open' AND j.place <> 'given'))
     ORDER BY c.background, c.id LIMIT $1::integer) h
 ), ranked AS (
   SELECT id, turn, background, row_number() OVER (PARTITION BY background ORDER BY turn, id) AS nth FROM heads

@@ -3,17 +3,19 @@ import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import type { WorkflowClient } from '../../infra/temporal/workflow-client.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { restartLostJob } from './jobs.service.ts'
-import { MOST_LOST_RUNS, workflowIdOf, type JobKind, type JobLoss, type JobRun } from './jobs.rules.ts'
+import { kindOf, MOST_LOST_RUNS, workflowIdOf, type JobKind, type JobLoss, type JobRun } from './jobs.rules.ts'
 import { claimQuietJobs, type JobRow } from './jobs.sql.ts'
 
-/** Ends a feature's resource whose workflow is gone. Called at least once; ends the job in its transaction. */
-export type EndLostJob = (run: JobRun, loss: JobLoss) => Promise<void>
+/** A kind of jobs, and how one ends whose workflow is gone: called at least once. */
+export interface ReconciledKind extends JobKind {
+  endLost: (run: JobRun, loss: JobLoss) => Promise<void>
+}
 
 interface Deps {
   db: Database
   workflows: WorkflowClient
   log: Log
-  endLostJob: Record<JobKind, EndLostJob>
+  jobs: readonly ReconciledKind[]
 }
 
 const AT_ONCE = 10
@@ -47,7 +49,9 @@ async function reconcile(deps: Deps, job: JobRow): Promise<void> {
   }
   const loss = state === 'not_found' ? 'lost' : state
   deps.log.warn({ job: job.resource_id, run: job.run, loss }, 'ending a job without a workflow')
-  await deps.endLostJob[job.kind](run, loss).catch((error: unknown) => {
-    deps.log.error({ job: job.resource_id, err: error }, 'the job could not be ended')
-  })
+  await kindOf(deps.jobs, job.kind)
+    .endLost(run, loss)
+    .catch((error: unknown) => {
+      deps.log.error({ job: job.resource_id, err: error }, 'the job could not be ended')
+    })
 }

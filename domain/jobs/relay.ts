@@ -3,7 +3,7 @@ import type { Database } from '../../infra/postgres/database.ts'
 import type { Listener } from '../../infra/postgres/listener.ts'
 import type { WorkflowClient } from '../../infra/temporal/workflow-client.ts'
 import { createLoop, type Loop } from './loop.ts'
-import { carryAgainAfterMs, workflowIdOf, type JobKind, type JobRun } from './jobs.rules.ts'
+import { carryAgainAfterMs, workflowIdOf, kindOf, type JobKind, type JobRun } from './jobs.rules.ts'
 import {
   claimCommands,
   givePlaces,
@@ -14,13 +14,17 @@ import {
   type ClaimedCommand,
 } from './jobs.sql.ts'
 
+/** A kind of jobs, and how one ends as cancelled that never got its place, and so has no workflow. */
+export interface RelayedKind extends JobKind {
+  endWaiting: (run: JobRun) => Promise<void>
+}
+
 interface Deps {
   db: Database
   listener: Listener
   workflows: WorkflowClient
   log: Log
-  /** Ends a job as cancelled that never got its place, and so has no workflow. */
-  endWaitingJob: Record<JobKind, (run: JobRun) => Promise<void>>
+  jobs: readonly RelayedKind[]
 }
 
 /** Commands carried at once: Temporal is slower than Postgres, so a burst waits here. */
@@ -58,7 +62,7 @@ export function startRelay(deps: Deps): Loop {
   }
   const loop = createLoop({ name: 'relay', everyMs: LOOK_EVERY_MS, log: deps.log, turn: carryDue })
   const givePlacesOnce = async () => {
-    if ((await givePlaces(deps.db)) > 0) loop.wake()
+    if ((await givePlaces(deps.db, deps.jobs)) > 0) loop.wake()
     return false
   }
   const places = createLoop({ name: 'places', everyMs: LOOK_EVERY_MS, log: deps.log, turn: givePlacesOnce })
@@ -89,13 +93,13 @@ async function carryOne(deps: Deps, command: ClaimedCommand): Promise<void> {
   }
 }
 
-async function carry(deps: Deps, { command, job, signal, payload }: ClaimedCommand): Promise<void> {
-  const { workflows, endWaitingJob } = deps
+async function carry(deps: Deps, { id, command, job, signal, payload }: ClaimedCommand): Promise<void> {
+  const { workflows, jobs } = deps
   const run = { resourceId: job.resource_id, run: job.run }
   const workflowId = workflowIdOf(run)
-  if (command === 'end') return job.state === 'open' ? endWaitingJob[job.kind](run) : undefined
+  if (command === 'end') return job.state === 'open' ? kindOf(jobs, job.kind).endWaiting(run) : undefined
   if (command === 'cancel') return workflows.cancel(workflowId)
-  if (command === 'signal') return workflows.signal(workflowId, signal ?? '', payload)
+  if (command === 'signal') return workflows.signal(workflowId, signal ?? '', payload, `job-command-${id}`)
   return workflows.start({
     workflowId,
     workflow: job.workflow,

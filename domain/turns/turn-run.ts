@@ -10,7 +10,6 @@ import { claimLog } from '../event-log/event-log.service.ts'
 import { createEventWriter } from '../event-log/event-log.writer.ts'
 import { uuidOf } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
-import { touchJob } from '../jobs/jobs.service.ts'
 import { inRun } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
@@ -32,7 +31,6 @@ import { beginAttempt, selectTurnOfJob, setLifecycle, type TurnRow, type TurnVie
 
 /** Times that a model may be asked for a turn, whatever ended the earlier ones. */
 const MOST_ATTEMPTS = 4
-const TOUCH_EVERY_MS = 10_000
 
 /**
  * Runs an attempt of a turn: streams the model into the turn's log and ends the turn. What an earlier attempt wrote is
@@ -62,14 +60,12 @@ export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string
     firstTokenMs: null,
   }
   if (voidAfterSeq !== undefined) writer.add(restartedEvent(job.attempt, voidAfterSeq))
-  const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
   try {
     return await endAttempt(deps, attempt, await stream(deps, attempt))
   } catch (error) {
     await noteUncharged(deps, attempt, error)
     throw error
   } finally {
-    clearInterval(touching)
     stop.abort(new Error('the attempt has ended'))
   }
 }

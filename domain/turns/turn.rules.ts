@@ -1,6 +1,16 @@
+import type { JobKind } from '../jobs/jobs.rules.ts'
 import type { NewEvent } from '../event-log/event-log.rules.ts'
 import type { JobDetails } from '../jobs/details.rules.ts'
 import type { TurnLifecycle } from './turn.schema.ts'
+
+export const TURN_JOBS: JobKind = {
+  kind: 'turn',
+  idPrefix: 'turn',
+  workflow: 'agentTurn',
+  queue: 'interactive',
+  isBackground: false,
+  places: { open: 5_000, running: 100 },
+}
 
 /** The operation that a turn is run for. */
 export type TurnSurface = 'turn' | 'responses'

@@ -27,7 +27,7 @@ import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { isStorable } from '../text.rules.ts'
-import { isEnded, lifecycleEvent, type TurnInput, type TurnSurface } from './turn.rules.ts'
+import { TURN_JOBS, isEnded, lifecycleEvent, type TurnInput, type TurnSurface } from './turn.rules.ts'
 import type { AgentTurnCreateRequest, AgentTurnResponse } from './turn.schema.ts'
 import { deleteEndedTurn, insertTurn, selectTurn, setCancelRequested, type TurnView } from './turn.sql.ts'
 
@@ -101,12 +101,9 @@ export async function startTurn(
   surface: TurnSurface,
 ): Promise<TurnView> {
   const enabled = requireEnabledUser(tx, caller.owner.userId)
-  const job = startJob(tx, {
-    kind: 'turn',
+  const job = startJob(tx, TURN_JOBS, {
     resourceId: turnId,
     owner: caller.owner,
-    workflow: 'agentTurn',
-    taskQueue: 'interactive',
     input: { turnId, model } satisfies TurnInput,
     summary: `${TITLES[surface]} of ${model}`,
     fileIds: [],

@@ -49,7 +49,6 @@ const MOST_SUBMITS = 4
 /** Polls in a row at which a provider may not know its own job: it may be slow to tell all of its servers. */
 const MOST_MISSED_POLLS = 3
 const CONTENT_TYPES = /^video\/[\w.+-]{1,60}$/
-const TOUCH_EVERY_MS = 10_000
 
 /**
  * Asks the provider for the video, and stores its handle before anything else is done. Where it was stored, nothing.
@@ -157,7 +156,6 @@ const objectKeyOf = (videoId: string): string => `videos/${videoId}`
 export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: string): Promise<VideoStep> {
   const video = await openVideo(deps, job, videoId)
   if (video === undefined) return 'ended'
-  const touching = setInterval(() => void touchJob(deps.db, job.run).catch(() => undefined), TOUCH_EVERY_MS)
   try {
     const reply = await lookedUp(deps, job, video)
     const cost = await costOf(deps, video, reportedCost(reply ?? {}))
@@ -171,8 +169,6 @@ export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: s
     }
     if (error instanceof DomainError && !error.retryable) return await endedBy(deps, job, video, error.message)
     throw error
-  } finally {
-    clearInterval(touching)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { JobKind } from '../jobs/jobs.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { UnitPrice } from '../catalog/pricing.rules.ts'
 import { badRequest } from '../errors.ts'
@@ -5,6 +6,15 @@ import type { JobDetails } from '../jobs/details.rules.ts'
 import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
 import { toldRefusal } from '../routing/upstream-text.rules.ts'
 import type { VideoGenerationRequest, VideoStatus } from './video.schema.ts'
+
+export const VIDEO_JOBS: JobKind = {
+  kind: 'video',
+  idPrefix: 'video',
+  workflow: 'video',
+  queue: 'control',
+  isBackground: true,
+  places: { open: 500, running: 20 },
+}
 
 type Fields = Record<string, unknown>
 

@@ -20,7 +20,14 @@ import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import { storedJson } from '../threads/stored-json.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import { isStorable } from '../text.rules.ts'
-import { priceOfSecond, providerRequest, requireReferences, secondsOf, type VideoInput } from './video.rules.ts'
+import {
+  VIDEO_JOBS,
+  priceOfSecond,
+  providerRequest,
+  requireReferences,
+  secondsOf,
+  type VideoInput,
+} from './video.rules.ts'
 import {
   DEFAULT_VIDEO_MODEL,
   type VideoContentQuery,
@@ -61,12 +68,9 @@ export async function createVideo(
     if (earlier !== undefined) return view(await requireVideo({ db: tx }, caller, earlier), undefined)
 
     await requireEnabledUser(tx, caller.owner.userId)
-    await startJob(tx, {
-      kind: 'video',
+    await startJob(tx, VIDEO_JOBS, {
       resourceId: videoId,
       owner: caller.owner,
-      workflow: 'video',
-      taskQueue: 'control',
       input: { videoId, model: model.id } satisfies VideoInput,
       summary: `video of ${model.id}`,
       fileIds: [],

@@ -5,7 +5,12 @@ import {
   WorkflowNotFoundError,
   type Connection,
 } from '@temporalio/client'
-import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common'
+import {
+  defaultPayloadConverter,
+  defineSearchAttributeKey,
+  toPayloads,
+  TypedSearchAttributes,
+} from '@temporalio/common'
 
 const CALL_DEADLINE_MS = 5_000
 
@@ -36,7 +41,8 @@ export interface WorkflowClient {
   start(start: WorkflowStart): Promise<void>
   /** Cancelling what has ended or is unknown is not an error. */
   cancel(workflowId: string): Promise<void>
-  signal(workflowId: string, signal: string, payload: unknown): Promise<void>
+  /** The same request again is the same signal: it is told once. One for what has ended or is unknown is no error. */
+  signal(workflowId: string, signal: string, payload: unknown, requestId: string): Promise<void>
   describe(workflowId: string): Promise<WorkflowState>
 }
 
@@ -58,8 +64,20 @@ export function createWorkflowClient(connection: Connection, namespace: string):
   return {
     start: start => within(() => startOnce(client, start)),
     cancel: workflowId => within(() => unlessGone(() => client.workflow.getHandle(workflowId).cancel())),
-    signal: (workflowId, signal, payload) =>
-      within(() => unlessGone(() => client.workflow.getHandle(workflowId).signal(signal, payload))),
+    signal: (workflowId, signalName, payload, requestId) =>
+      within(() =>
+        unlessGone(() =>
+          // The handle's own would make up a request id for each call.
+          client.workflowService.signalWorkflowExecution({
+            namespace,
+            workflowExecution: { workflowId },
+            signalName,
+            input: { payloads: toPayloads(defaultPayloadConverter, payload) ?? [] },
+            requestId,
+            identity: 'ipop-relay',
+          }),
+        ),
+      ),
     describe: workflowId =>
       within(async () => {
         try {

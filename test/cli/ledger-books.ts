@@ -1,6 +1,7 @@
 import type { CallRecord } from '../../domain/calls/call.rules.ts'
 import { insertCalls } from '../../domain/calls/call.sql.ts'
 import { insertBatch } from '../../domain/batches/batch.sql.ts'
+import { BATCH_JOBS } from '../../domain/batches/batch.rules.ts'
 import { newId, newRequestId } from '../../domain/ids.ts'
 import { endJob, startJob } from '../../domain/jobs/jobs.service.ts'
 import { addCredit, releaseHold, requireHold } from '../../domain/ledger/ledger.service.ts'
@@ -60,8 +61,7 @@ async function runBatch(tx: Transaction, payer: Payer, callCount: number) {
     metadata: null,
     windowSeconds: 3600,
   })
-  const job = { kind: 'batch', workflow: 'batch', taskQueue: 'control', input: {}, summary: '', fileIds: [] } as const
-  await startJob(tx, { ...job, fileIds: [], resourceId: id, owner })
+  await startJob(tx, BATCH_JOBS, { resourceId: id, owner, input: {}, summary: '', fileIds: [] })
   await requireHold(tx, { resourceId: id, run: 1 }, owner, MOST_COST, () => new Error('no credit'))
   const calls = Array.from({ length: callCount }, () => callOf(payer, id, USD / 5n))
   await insertCalls(tx, calls)

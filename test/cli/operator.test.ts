@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { migrate } from '../../infra/postgres/migrate.ts'
 import { openDatabase } from '../../infra/postgres/database.ts'
 import { inTransaction } from '../../infra/postgres/database.ts'
+import { BATCH_JOBS } from '../../domain/batches/batch.rules.ts'
 import { newId } from '../../domain/ids.ts'
 import { startJob } from '../../domain/jobs/jobs.service.ts'
 import { createDatabase, type OwnDatabase } from './own-database.ts'
@@ -138,12 +139,9 @@ describe('jobs', () => {
     const id = newId('batch')
     const db = openDatabase({ url: own.url, poolSize: 1, applicationName: 'ipop-test' })
     await inTransaction(db, tx =>
-      startJob(tx, {
-        kind: 'batch',
+      startJob(tx, BATCH_JOBS, {
         resourceId: id,
         owner: { userId, projectId: null },
-        workflow: 'batch',
-        taskQueue: 'control',
         input: {},
         summary: 'a batch',
         fileIds: [],

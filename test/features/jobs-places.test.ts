@@ -1,12 +1,14 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { cancelJob } from '../../domain/jobs/jobs.service.ts'
-import { JOBS_OF_ACCOUNT } from '../../domain/jobs/jobs.rules.ts'
+import { BATCH_JOBS } from '../../domain/batches/batch.rules.ts'
+import { TURN_JOBS } from '../../domain/turns/turn.rules.ts'
+import { VIDEO_JOBS } from '../../domain/videos/video.rules.ts'
 import type { Loop } from '../../domain/jobs/loop.ts'
 import { startReconciler } from '../../domain/jobs/reconciler.ts'
 import { startRelay } from '../../domain/jobs/relay.ts'
 import { inTransaction } from '../../infra/postgres/database.ts'
 import type { WorkflowClient } from '../../infra/temporal/workflow-client.ts'
-import { endingWith, jobBench, scriptedWorkflows } from '../support/jobs.ts'
+import { JOB_KINDS, endingWith, jobBench, scriptedWorkflows } from '../support/jobs.ts'
 import { until } from '../support/until.ts'
 
 const bench = jobBench()
@@ -17,10 +19,10 @@ afterEach(async () => {
   await bench.db.query('UPDATE job_commands SET delivered_at = now() WHERE delivered_at IS NULL')
 })
 
-const { running: RUNNING } = JOBS_OF_ACCOUNT.batch
+const { running: RUNNING } = BATCH_JOBS.places
 
 function relay(workflows: WorkflowClient): void {
-  loops.push(startRelay({ ...bench, workflows, endWaitingJob: endingWith(bench) }))
+  loops.push(startRelay({ ...bench, workflows, jobs: endingWith(bench) }))
 }
 const cancel = (id: string) => inTransaction(bench.db, tx => cancelJob(tx, id))
 const jobsOf = async (userId: string, count: number): Promise<string[]> => {
@@ -54,7 +56,7 @@ describe('jobs of an account', () => {
     relay(workflows)
     const userId = await bench.newUser()
     const ids = await jobsOf(userId, RUNNING + 1)
-    const others = [await bench.newJob({ userId, kind: 'turn' }), await bench.newJob()]
+    const others = [await bench.newJob({ userId, kind: TURN_JOBS }), await bench.newJob()]
     await untilCarried()
     expect(new Set(startsOf(workflows.calls))).toEqual(new Set([...ids.slice(0, RUNNING), ...others]))
   })
@@ -103,8 +105,8 @@ describe('jobs of an account', () => {
     await untilCarried()
     for (const id of ids) await bench.untouchedFor(id, 31)
     const endLost = (run: { resourceId: string; run: number }) => bench.endJob(run)
-    const endLostJob = { batch: endLost, turn: endLost, video: endLost }
-    const reconciler = startReconciler({ ...bench, workflows, endLostJob })
+    const jobs = JOB_KINDS.map(kind => ({ ...kind, endLost }))
+    const reconciler = startReconciler({ ...bench, workflows, jobs })
     loops.push(reconciler)
     await until(async () => workflows.calls.filter(call => call.startsWith('describe')).length === RUNNING)
     await reconciler.stop()
@@ -113,14 +115,14 @@ describe('jobs of an account', () => {
 
   test('are bounded: one too many is a 429 that says so', async () => {
     const userId = await bench.newUser()
-    const { open } = JOBS_OF_ACCOUNT.video
+    const { open } = VIDEO_JOBS.places
     await bench.db.query(
-      `INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, summary, input)
-       SELECT 'video_' || $1::text || i, 'video', 'video', 'none', $1::text, '', '{}' FROM generate_series(1, $2::integer) AS i`,
+      `INSERT INTO jobs (resource_id, kind, workflow, task_queue, user_id, summary, input, background)
+       SELECT 'video_' || $1::text || i, 'video', 'video', 'none', $1::text, '', '{}', true FROM generate_series(1, $2::integer) AS i`,
       [userId, open - 1],
     )
-    await bench.newJob({ userId, kind: 'video' })
-    await expect(bench.newJob({ userId, kind: 'video' })).rejects.toMatchObject({
+    await bench.newJob({ userId, kind: VIDEO_JOBS })
+    await expect(bench.newJob({ userId, kind: VIDEO_JOBS })).rejects.toMatchObject({
       status: 429,
       code: 'rate_limit_exceeded',
       type: 'too_many_jobs',
@@ -134,9 +136,9 @@ describe('commands', () => {
   test('of one account do not hold back those of another, and interactive ones go first', async () => {
     const [many, few] = [await bench.newUser(), await bench.newUser()]
     const mass: string[] = []
-    for (let made = 0; made < 60; made += 1) mass.push(await bench.newJob({ userId: many, kind: 'turn' }))
+    for (let made = 0; made < 60; made += 1) mass.push(await bench.newJob({ userId: many, kind: TURN_JOBS }))
     const batches = await jobsOf(few, 2)
-    const turn = await bench.newJob({ userId: few, kind: 'turn' })
+    const turn = await bench.newJob({ userId: few, kind: TURN_JOBS })
     const workflows = scriptedWorkflows({})
     relay(workflows)
     await untilCarried()
@@ -153,7 +155,7 @@ describe('commands', () => {
     relay(workflows)
     await Promise.all(Array.from({ length: 20 }, () => bench.newJob()))
     await until(async () => workflows.calls.length === 4)
-    const turn = await bench.newJob({ kind: 'turn' })
+    const turn = await bench.newJob({ kind: TURN_JOBS })
     await until(async () => workflows.calls.includes(`start ${turn}.1`))
     expect(workflows.calls).toHaveLength(5)
     for (let carried = 0; carried < 21; carried += 1) {

@@ -7,7 +7,7 @@ import { startRelay } from '../../domain/jobs/relay.ts'
 import { inTransaction } from '../../infra/postgres/database.ts'
 import { connectTemporal } from '../../infra/temporal/connection.ts'
 import { createWorkflowClient, type WorkflowClient, type WorkflowState } from '../../infra/temporal/workflow-client.ts'
-import { endingWith, jobBench, scriptedWorkflows } from '../support/jobs.ts'
+import { JOB_KINDS, endingWith, jobBench, scriptedWorkflows } from '../support/jobs.ts'
 import { testStack } from '../support/stack.ts'
 import { temporalClient } from '../support/temporal.ts'
 import { until } from '../support/until.ts'
@@ -23,14 +23,14 @@ afterEach(async () => {
 /** Reconciles, ending jobs as a feature does; gives what it ended. */
 function reconcile(workflows: WorkflowClient): { loop: Loop; ended: (JobRun & { loss: JobLoss })[] } {
   const ended: (JobRun & { loss: JobLoss })[] = []
-  const endLostJob = async (run: JobRun, loss: JobLoss) => {
+  const endLost = async (run: JobRun, loss: JobLoss) => {
     ended.push({ ...run, loss })
     await inTransaction(bench.db, tx => endJob(tx, run, loss))
   }
   const loop = startReconciler({
     ...bench,
     workflows,
-    endLostJob: { batch: endLostJob, turn: endLostJob, video: endLostJob },
+    jobs: JOB_KINDS.map(kind => ({ ...kind, endLost })),
   })
   loops.push(loop)
   return { loop, ended }
@@ -79,7 +79,7 @@ describe('a quiet job', () => {
     for (const run of [1, 2, 3, 4]) states[`${id}.${run}`] = state
     const workflows = scriptedWorkflows({ states })
     const { loop, ended } = reconcile(workflows)
-    loops.push(startRelay({ ...bench, workflows, endWaitingJob: endingWith(bench) }))
+    loops.push(startRelay({ ...bench, workflows, jobs: endingWith(bench) }))
     for (const run of [2, 3, 4]) {
       await until(async () => (await bench.job(id)).run === run)
       await until(async () => workflows.calls.includes(`start ${id}.${run}`))

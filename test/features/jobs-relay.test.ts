@@ -20,7 +20,7 @@ afterEach(async () => {
 })
 
 function relay(workflows: WorkflowClient): Loop {
-  const loop = startRelay({ ...bench, workflows, endWaitingJob: endingWith(bench) })
+  const loop = startRelay({ ...bench, workflows, jobs: endingWith(bench) })
   loops.push(loop)
   return loop
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { loadCatalog } from '../../domain/catalog/catalog.ts'
+import { VIDEO_JOBS } from '../../domain/videos/video.rules.ts'
 import { newId } from '../../domain/ids.ts'
 import type { JobContext } from '../../domain/jobs/job-context.ts'
 import { startJob } from '../../domain/jobs/jobs.service.ts'
@@ -72,8 +73,8 @@ async function newVideo(): Promise<string> {
   const rules = { allowedModels: null, externalProcessing: true, smokeTest: false }
   const caller = { owner: { userId, projectId: null }, keyId, rules, contentPolicy: null }
   await inTransaction(bench.db, async tx => {
-    const job = { kind: 'video', workflow: 'video', taskQueue: 'none', input: {}, summary: '', fileIds: [] } as const
-    await startJob(tx, { ...job, fileIds: [], resourceId: id, owner: caller.owner })
+    const job = { resourceId: id, owner: caller.owner, input: {}, summary: '', fileIds: [] }
+    await startJob(tx, { ...VIDEO_JOBS, queue: 'none' }, job)
     const asked = {
       model: 'test/film',
       askedModel: 'test/film',

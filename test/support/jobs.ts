@@ -2,6 +2,9 @@ import { afterAll, beforeAll } from '@jest/globals'
 import { EVENTS } from '../../domain/events/events.sql.ts'
 import { endJob, startJob } from '../../domain/jobs/jobs.service.ts'
 import { JOB_COMMANDS, JOB_PLACES, type JobRow } from '../../domain/jobs/jobs.sql.ts'
+import { BATCH_JOBS } from '../../domain/batches/batch.rules.ts'
+import { TURN_JOBS } from '../../domain/turns/turn.rules.ts'
+import { VIDEO_JOBS } from '../../domain/videos/video.rules.ts'
 import type { JobKind, JobRun } from '../../domain/jobs/jobs.rules.ts'
 import { newId } from '../../domain/ids.ts'
 import { createUser } from '../../domain/tenancy/tenancy.service.ts'
@@ -69,23 +72,24 @@ const jobsIn = (db: Database) => ({
   },
   newJob: async ({
     userId,
-    kind = 'batch',
+    kind = BATCH_JOBS,
     deadlineAt,
   }: { userId?: string; kind?: JobKind; deadlineAt?: Date } = {}) => {
     const resourceId = newId('batch')
     const owner = { userId: userId ?? (await createUser({ db }, 'test')).id, projectId: null }
     await inTransaction(db, tx =>
-      startJob(tx, {
-        kind,
-        resourceId,
-        owner,
-        ...(deadlineAt && { deadlineAt }),
-        workflow: 'batch',
-        taskQueue: QUIET_QUEUE,
-        input: { batchId: resourceId, deadlineAt: new Date().toISOString() },
-        summary: 'a job of a test',
-        fileIds: [],
-      }),
+      startJob(
+        tx,
+        { ...kind, workflow: 'batch', queue: QUIET_QUEUE },
+        {
+          resourceId,
+          owner,
+          ...(deadlineAt && { deadlineAt }),
+          input: { batchId: resourceId, deadlineAt: new Date().toISOString() },
+          summary: 'a job of a test',
+          fileIds: [],
+        },
+      ),
     )
     return resourceId
   },
@@ -115,10 +119,12 @@ export interface ScriptedWorkflows extends WorkflowClient {
   calls: string[]
 }
 
+export const JOB_KINDS: readonly JobKind[] = [BATCH_JOBS, TURN_JOBS, VIDEO_JOBS]
+
 /** For a relay whose jobs are ended by nothing else. */
 export const endingWith = ({ endJob: end }: JobBench) => {
   const cancelled = (run: JobRun) => end(run, 'cancelled')
-  return { batch: cancelled, turn: cancelled, video: cancelled }
+  return JOB_KINDS.map(kind => ({ ...kind, endWaiting: cancelled }))
 }
 
 /** A Temporal that does as told and remembers what it was asked. */
