@@ -1,4 +1,3 @@
-import { Type } from 'typebox'
 import {
   BatchDetailQuery,
   BatchDetailResponse,
@@ -10,6 +9,7 @@ import {
 } from '../domain/batches/batch.schema.ts'
 import { cancelBatch, createBatch, getBatch, listBatches } from '../domain/batches/batch.service.ts'
 import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const NOT_FOUND = { 404: 'There is no such batch' }
 
@@ -20,7 +20,7 @@ export const batchRoutes = [
     auth: 'apiKey',
     summary: 'List your batches, the newest first',
     query: ListBatchesQuery,
-    reply: BatchListResponse,
+    gives: json(BatchListResponse),
     handle: ({ caller, query }, deps) => listBatches(deps, caller, query),
   }),
   route({
@@ -32,11 +32,11 @@ export const batchRoutes = [
       "Runs the rows of the file in the background at half the token price. A row is a request in OpenAI's form " +
       '(`custom_id`, `method`, `url`, `body`) or the body itself. Answers at once; poll the batch for its progress. ' +
       'With an `Idempotency-Key` header, sending the request again gives the same batch.',
-    headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })) }),
-    body: CreateBatchRequest,
-    reply: BatchJob,
+    idempotent: true,
+    takes: json(CreateBatchRequest),
+    gives: json(BatchJob),
     errors: { 404: 'There is no such file' },
-    handle: ({ caller, body, requestKey }, deps) => createBatch(deps, caller, body, requestKey),
+    handle: ({ caller, body, repeatable }, deps) => createBatch(deps, caller, body, repeatable),
   }),
   route({
     method: 'GET',
@@ -45,7 +45,7 @@ export const batchRoutes = [
     summary: 'Get a batch with a page of its rows',
     params: BatchParams,
     query: BatchDetailQuery,
-    reply: BatchDetailResponse,
+    gives: json(BatchDetailResponse),
     errors: NOT_FOUND,
     handle: ({ caller, params, query }, deps) => getBatch(deps, caller, params.batch_id, query),
   }),
@@ -56,7 +56,7 @@ export const batchRoutes = [
     summary: 'Cancel a running batch',
     description: 'Calls under way are aborted. Finished rows are in the output file, the others in the error file.',
     params: BatchParams,
-    reply: BatchJob,
+    gives: json(BatchJob),
     errors: NOT_FOUND,
     handle: ({ caller, params }, deps) => cancelBatch(deps, caller, params.batch_id),
   }),

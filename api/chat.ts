@@ -2,16 +2,17 @@ import { ChatCompletionRequest, ChatCompletionResponse } from '../domain/chat/ch
 import { chatEvents } from '../domain/chat/chat-stream.ts'
 import { wantsUsageChunk } from '../domain/chat/chat.rules.ts'
 import { completeChat, streamChat, type ChatRequest } from '../domain/chat/chat.service.ts'
-import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
-import { EventStream, Reply, streamRoute } from './http/route.ts'
-import { failureAsData } from './http/stream-failure.ts'
+import { events, EventStream, Reply } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
+import { failureAsData } from './http/gives/stream-failure.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 /** Says that no real model answered. */
 export const SANDBOX_HEADER = { 'x-ipop-sandbox': 'true' }
 
 export const chatRoutes = [
-  streamRoute({
+  route({
     method: 'POST',
     path: '/chat/completions',
     auth: 'apiKey',
@@ -19,12 +20,10 @@ export const chatRoutes = [
     description:
       "OpenAI's chat completions over any model of the catalog: tools, image parts, response formats, streaming. " +
       'Fields by which models are steered pass through to the model; what could cost more than was priced does not. Every call is priced, recorded and charged before its reply ends.',
-    body: ChatCompletionRequest,
-    bodyLimitBytes: BODY_LIMIT_BYTES,
-    reply: ChatCompletionResponse,
+    takes: json(ChatCompletionRequest, { mostBytes: BODY_LIMIT_BYTES }),
+    gives: [json(ChatCompletionResponse), events()],
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
-    headers: IDEMPOTENCY_HEADERS,
-    repeats: () => 'chat.completions',
+    idempotent: () => true,
     streams: ({ body }) => body.stream === true,
     handle: async ({ requestId, caller, body, signal, annotate }, deps) => {
       const chat: ChatRequest = { requestId, caller, surface: 'chat', request: body, signal, annotate }

@@ -8,8 +8,10 @@ import {
 } from '../domain/client-config/client-config.schema.ts'
 import { agentCapabilities, type ServedOperation } from '../domain/client-config/capabilities.service.ts'
 import { checkFreshness, makeClientConfig } from '../domain/client-config/client-config.service.ts'
-import { apiKeyOf } from './http/api-key.ts'
-import { Reply, route, type AnyRoute } from './http/route.ts'
+import { apiKeyOf } from './http/auth/api-key.ts'
+import { Reply } from './http/gives/gives.ts'
+import { route, type AnyRoute } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const NOT_KEPT = { headers: { 'cache-control': 'no-store' } }
 
@@ -23,7 +25,7 @@ const configRoutes = (client: AgentClient, name: string) => [
       'It works when saved as it is: it holds the key that the request carried, unless `redact_secrets` asks for a copy ' +
       'to share. `validation.fingerprint` changes when the config does; another key changes nothing.',
     query: ClientConfigQuery,
-    reply: AgentClientConfigResponse,
+    gives: json(AgentClientConfigResponse),
     handle: ({ caller, query, header }, deps) => {
       const apiKey = query.redact_secrets === true ? undefined : apiKeyOf(header)
       return new Reply(makeClientConfig(deps, caller, client, apiKey), NOT_KEPT)
@@ -35,7 +37,7 @@ const configRoutes = (client: AgentClient, name: string) => [
     auth: 'apiKey',
     summary: `Check whether a config file of ${name} is still what would be made now`,
     query: FreshnessQuery,
-    reply: AgentClientConfigFreshnessResponse,
+    gives: json(AgentClientConfigFreshnessResponse),
     handle: ({ caller, query }, deps) => new Reply(checkFreshness(deps, caller, client, query), NOT_KEPT),
   }),
 ]
@@ -51,15 +53,15 @@ export function capabilityRoutes(others: readonly AnyRoute[]): AnyRoute[] {
       path: '/agent-capabilities',
       auth: 'apiKey',
       summary: 'Get what an agent finds here with this key',
-      reply: AgentCapabilitiesResponse,
+      gives: json(AgentCapabilitiesResponse),
       handle: ({ caller }, deps) => agentCapabilities(deps, caller, operations),
     }),
   ]
 }
 
-const servedOperation = ({ method, path, kind, query, headers }: AnyRoute): ServedOperation => ({
+const servedOperation = ({ method, path, gives, query, headers }: AnyRoute): ServedOperation => ({
   name: `${method} ${path}`,
   path,
-  streams: kind === 'stream',
+  streams: gives.some(({ kind }) => kind === 'events'),
   parameters: [query, headers].flatMap(schema => Object.keys(schema?.properties ?? {})),
 })

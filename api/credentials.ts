@@ -14,6 +14,7 @@ import {
 } from '../domain/credentials/credential.service.ts'
 import { testCredential } from '../domain/credentials/credential-test.ts'
 import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const NOT_FOUND = { 404: 'There is no such credential' }
 const NOT_YOURS = { ...NOT_FOUND, 403: 'It belongs to the whole account, and the API key to a project' }
@@ -25,7 +26,7 @@ export const credentialRoutes = [
     auth: 'apiKey',
     summary: 'List your own keys at model providers, the newest first',
     description: 'Keys are shown masked. An API key of a project sees its own credentials and those of the account.',
-    reply: ProviderCredentialList,
+    gives: json(ProviderCredentialList),
     handle: ({ caller }, deps) => listCredentials(deps, caller),
   }),
   route({
@@ -36,8 +37,8 @@ export const credentialRoutes = [
     description:
       'The key is sealed at rest and never shown again. Made with an API key of a project, the credential is for that ' +
       'project; else for the whole account. Calls over your own key cost no credit.',
-    body: ProviderCredentialCreateRequest,
-    reply: ProviderCredentialView,
+    takes: json(ProviderCredentialCreateRequest),
+    gives: json(ProviderCredentialView),
     handle: ({ caller, body }, deps) => createCredential(deps, caller, body),
   }),
   route({
@@ -49,8 +50,8 @@ export const credentialRoutes = [
       'What is not named stays. A key is never sent to another address than it was given for: changing `base_url` ' +
       'without an `api_key` drops the stored key, and the credential is not used until it has one again.',
     params: CredentialParams,
-    body: ProviderCredentialPatchRequest,
-    reply: ProviderCredentialView,
+    takes: json(ProviderCredentialPatchRequest),
+    gives: json(ProviderCredentialView),
     errors: NOT_YOURS,
     handle: ({ caller, params, body }, deps) => updateCredential(deps, caller, params.credential_id, body),
   }),
@@ -60,7 +61,7 @@ export const credentialRoutes = [
     auth: 'apiKey',
     summary: 'Delete a provider credential and its key',
     params: CredentialParams,
-    reply: ProviderCredentialView,
+    gives: json(ProviderCredentialView),
     errors: NOT_YOURS,
     handle: ({ caller, params }, deps) => deleteCredential(deps, caller, params.credential_id),
   }),
@@ -70,7 +71,7 @@ export const credentialRoutes = [
     auth: 'apiKey',
     summary: 'Test a provider credential with a call that costs nothing',
     params: CredentialParams,
-    reply: ProviderCredentialTestResponse,
+    gives: json(ProviderCredentialTestResponse),
     errors: NOT_FOUND,
     handle: ({ caller, params, signal }, deps) => testCredential(deps, caller, params.credential_id, signal),
   }),

@@ -24,6 +24,7 @@ import type { UpstreamProbe } from '../infra/upstreams/upstream.ts'
 export interface ApiDeps extends ChatDeps {
   config: Pick<
     Config,
+    | 'adminToken'
     | 'defaultRequestsPerMinute'
     | 'publicUrl'
     | 'corsOrigins'

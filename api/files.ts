@@ -6,14 +6,24 @@ import {
   FileParams,
   ListFilesQuery,
   UploadFileQuery,
+  UploadPurpose,
 } from '../domain/files/file.schema.ts'
-import { deleteFile, getFile, listFiles, readFile, uploadFile } from '../domain/files/file.service.ts'
-import { readUpload } from './http/multipart.ts'
-import { parseRange, rangeReply } from './http/range.ts'
-import { binaryRoute, route } from './http/route.ts'
+import { deleteFile, FILE_LIMIT_BYTES, getFile, listFiles, readFile, uploadFile } from '../domain/files/file.service.ts'
+import { parseRange, rangeReply } from './http/gives/ranges.ts'
+import { bytes } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { onlyFile } from './http/takes/form.ts'
+import { form, json, raw } from './http/takes/takes.ts'
 
 const NOT_FOUND = { 404: 'There is no such file' }
-const Bytes = Type.Unsafe({ type: 'string', format: 'binary' })
+const FileBytes = Type.Unsafe({ type: 'string', format: 'binary' })
+const RAW_TYPES = [
+  'application/octet-stream',
+  'application/jsonl',
+  'application/x-ndjson',
+  'application/json',
+  'text/plain',
+] as const
 
 export const fileRoutes = [
   route({
@@ -22,7 +32,7 @@ export const fileRoutes = [
     auth: 'apiKey',
     summary: 'List your files, the newest first',
     query: ListFilesQuery,
-    reply: FileListResponse,
+    gives: json(FileListResponse),
     handle: ({ caller, query }, deps) => listFiles(deps, caller, query),
   }),
   route({
@@ -34,19 +44,25 @@ export const fileRoutes = [
       'The body is the raw bytes (`application/octet-stream`, with `purpose` and `filename` as query parameters) or a ' +
       '`multipart/form-data` form with `purpose` and `file`. At most 512 MiB; what does not arrive whole leaves nothing.',
     query: UploadFileQuery,
-    upload: {
-      'application/octet-stream': Bytes,
-      'multipart/form-data': Type.Object({ file: Bytes, purpose: Type.Optional(Type.String()) }),
-    },
-    reply: FileObject,
+    takes: [
+      raw({ types: RAW_TYPES, mostBytes: FILE_LIMIT_BYTES }),
+      form({
+        fields: Type.Object({ purpose: Type.Optional(UploadPurpose) }),
+        files: { file: { mostBytes: FILE_LIMIT_BYTES } },
+      }),
+    ],
+    gives: json(FileObject),
     errors: { 413: 'The file is too large', 415: 'The body is of another type' },
-    handle: async ({ caller, query, upload, header, signal }, deps) => {
-      const form = await readUpload(upload, header)
-      const details = () => {
-        const { purpose, filename } = form.fields()
-        return { purpose: query.purpose ?? purpose ?? DEFAULT_PURPOSE, filename: query.filename ?? filename ?? null }
-      }
-      return uploadFile(deps, caller, { body: form.body, signal, details })
+    handle: async ({ caller, query, body, signal }, deps) => {
+      const upload =
+        body.kind === 'raw'
+          ? { bytes: body.bytes, filename: undefined, fields: () => ({ purpose: undefined }) }
+          : { ...(await onlyFile(body)), fields: body.fields }
+      const details = () => ({
+        purpose: query.purpose ?? upload.fields().purpose ?? DEFAULT_PURPOSE,
+        filename: query.filename ?? upload.filename ?? null,
+      })
+      return uploadFile(deps, caller, { body: upload.bytes, signal, details })
     },
   }),
   route({
@@ -55,7 +71,7 @@ export const fileRoutes = [
     auth: 'apiKey',
     summary: "Get a file's metadata",
     params: FileParams,
-    reply: FileObject,
+    gives: json(FileObject),
     errors: NOT_FOUND,
     handle: ({ caller, params }, deps) => getFile(deps, caller, params.file_id),
   }),
@@ -72,13 +88,13 @@ export const fileRoutes = [
       return undefined
     },
   }),
-  binaryRoute({
+  route({
     method: 'GET',
     path: '/files/{file_id}/content',
     auth: 'apiKey',
     summary: "Download a file's bytes, whole or a range",
     params: FileParams,
-    content: { 'application/octet-stream': Bytes },
+    gives: bytes({ 'application/octet-stream': FileBytes }),
     errors: { ...NOT_FOUND, 416: 'The range lies outside of the file' },
     handle: async ({ caller, params, header, signal }, deps) => {
       const { file, reading, range } = await readFile(

@@ -12,9 +12,11 @@ import {
 import { exportHistoryCsv, exportHistoryJson, getRequest, listHistory } from '../domain/history/history.service.ts'
 import { replayRequest } from '../domain/history/replay.ts'
 import { SANDBOX_HEADER } from './chat.ts'
-import { exportContent, exportReply } from './http/exports.ts'
+import { exported, exportReply } from './http/gives/exports.ts'
 import { nextPage } from './http/pages.ts'
-import { binaryRoute, Reply, route } from './http/route.ts'
+import { Reply } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const RequestParams = Type.Object({ request_id: Type.String() })
 const errors = { 404: 'There is no such request' }
@@ -29,19 +31,19 @@ export const historyRoutes = [
       'Where there is a next page, its cursor is in `x-next-cursor` and its address in `Link`. Prompts are never part ' +
       'of a record; the beginning of a reply is, where the inference policy of its project keeps content.',
     query: HistoryQuery,
-    reply: RequestHistoryList,
+    gives: json(RequestHistoryList),
     handle: async ({ caller, query }, deps) => {
       const { records, nextCursor } = await listHistory(deps, caller, query)
       return new Reply(records, { headers: nextPage('/request-history', query, 'after', nextCursor) })
     },
   }),
-  binaryRoute({
+  route({
     method: 'GET',
     path: '/request-history/export',
     auth: 'apiKey',
     summary: 'Export all of your requests, as JSON or CSV as `Accept` asks',
     query: HistoryExportQuery,
-    content: exportContent(RequestHistoryList),
+    gives: exported(RequestHistoryList),
     handle: ({ caller, query, header }, deps) =>
       exportReply(header('accept'), 'request-history', {
         json: () => exportHistoryJson(deps, caller, query),
@@ -54,7 +56,7 @@ export const historyRoutes = [
     auth: 'apiKey',
     summary: 'Get one of your requests',
     params: RequestParams,
-    reply: RequestHistoryRecord,
+    gives: json(RequestHistoryRecord),
     errors,
     handle: ({ caller, params }, deps) => getRequest(deps, caller, params.request_id),
   }),
@@ -65,8 +67,8 @@ export const historyRoutes = [
     summary: 'Say how good a reply was',
     description: 'One row per request and key: what is said later updates the fields it names.',
     params: RequestParams,
-    body: RequestFeedbackRequest,
-    reply: RequestFeedbackResponse,
+    takes: json(RequestFeedbackRequest),
+    gives: json(RequestFeedbackResponse),
     errors,
     handle: ({ caller, params, body }, deps) => giveFeedback(deps, caller, params.request_id, body),
   }),
@@ -77,7 +79,7 @@ export const historyRoutes = [
     summary: 'Ask the same model again what a retained request asked',
     description: 'Billed as any call. 409 where the request was not retained, or not as it was.',
     params: RequestParams,
-    reply: ChatCompletionResponse,
+    gives: json(ChatCompletionResponse),
     errors: { ...errors, 409: 'The request was not retained' },
     handle: async ({ requestId, caller, params, signal, annotate }, deps) => {
       const call = { requestId, caller, originalId: params.request_id, signal, annotate }

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { Model, ModelId, ModelList, PublicReady, PublicStatus } from '../domain/catalog/catalog.schema.ts'
 import { getModel, getReady, getStatus, listModels } from '../domain/catalog/catalog.service.ts'
 import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const Availability = Type.Object({
   include_unavailable: Type.Optional(
@@ -14,21 +15,21 @@ export const modelRoutes = [
   route({
     method: 'GET',
     path: '/models',
-    auth: 'optional',
+    auth: ['apiKey', 'none'],
     summary: 'List the models that can be used now',
     query: Availability,
-    reply: ModelList,
+    gives: json(ModelList),
     handle: ({ query, caller }, deps) => listModels(deps, query, caller?.rules),
   }),
   route({
     method: 'GET',
     path: '/models/{model_id}',
     tail: true,
-    auth: 'optional',
+    auth: ['apiKey', 'none'],
     summary: 'Get one model; its id may hold a slash, raw or as %2F',
     params: Type.Object({ model_id: ModelId }),
     query: Availability,
-    reply: Model,
+    gives: json(Model),
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
     handle: ({ params, query, caller }, deps) => getModel(deps, params.model_id, query, caller?.rules),
   }),
@@ -38,7 +39,7 @@ export const modelRoutes = [
     auth: 'none',
     summary: 'Get the availability of the models',
     query: Availability,
-    reply: PublicStatus,
+    gives: json(PublicStatus),
     handle: ({ query }, deps) => getStatus(deps, query),
   }),
   route({
@@ -47,7 +48,7 @@ export const modelRoutes = [
     auth: 'none',
     summary: 'Get whether a first request would succeed, with checks to copy and paste',
     query: Availability,
-    reply: PublicReady,
+    gives: json(PublicReady),
     handle: ({ query }, deps) => getReady(deps, query, deps.config.publicUrl),
   }),
 ]

@@ -16,16 +16,17 @@ import { createResponse, deleteResponse } from '../domain/responses/response.ser
 import { replayResponse } from '../domain/responses/response-replay.ts'
 import { streamResponse } from '../domain/responses/response-stream.ts'
 import { SANDBOX_HEADER } from './chat.ts'
-import { IDEMPOTENCY_HEADERS } from './http/repeats.ts'
-import { EventStream, Reply, route, streamRoute } from './http/route.ts'
-import { failureAsTyped } from './http/stream-failure.ts'
+import { events, EventStream, Reply } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
+import { failureAsTyped } from './http/gives/stream-failure.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 const ResponseParams = Type.Object({ response_id: Type.String() })
 const errors = { 404: 'There is no such response' }
 
 export const responseRoutes = [
-  streamRoute({
+  route({
     method: 'POST',
     path: '/responses',
     auth: 'apiKey',
@@ -34,17 +35,15 @@ export const responseRoutes = [
       "OpenAI's Responses over any model of the catalog: text and images, function tools, structured text, " +
       '`previous_response_id`, typed events with `stream: true`. Tools that are not served are refused by name. With ' +
       '`background: true` it answers at once, and the response is made whatever becomes of its client.',
-    body: ResponsesCreateRequest,
-    bodyLimitBytes: BODY_LIMIT_BYTES,
-    reply: ResponseObject,
+    takes: json(ResponsesCreateRequest, { mostBytes: BODY_LIMIT_BYTES }),
+    gives: [json(ResponseObject), events()],
     errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
-    headers: IDEMPOTENCY_HEADERS,
-    repeats: ({ body }) => (body.background === true ? undefined : 'responses.create'),
+    idempotent: ({ body }) => body.background !== true,
     streams: ({ body }) => body.stream === true,
-    handle: async ({ requestId, caller, body, requestKey, signal, hold, annotate }, deps) => {
+    handle: async ({ requestId, caller, body, repeatable, signal, hold, annotate }, deps) => {
       const call = { requestId, caller, request: body, signal, hold, annotate }
       if (body.background === true) {
-        const response = await createBackgroundResponse(deps, call, requestKey)
+        const response = await createBackgroundResponse(deps, call, repeatable)
         if (body.stream !== true) return response
         const events = await replayResponse(deps, caller, response.id, -1, { signal, hold })
         return new EventStream(events, failureAsTyped, { resumable: true })
@@ -62,13 +61,12 @@ export const responseRoutes = [
     path: '/responses/input_tokens',
     auth: 'apiKey',
     summary: "Count the tokens of a response's input",
-    body: ResponseInputTokensRequest,
-    bodyLimitBytes: BODY_LIMIT_BYTES,
-    reply: ResponseInputTokensResponse,
+    takes: json(ResponseInputTokensRequest, { mostBytes: BODY_LIMIT_BYTES }),
+    gives: json(ResponseInputTokensResponse),
     errors: { 403: 'The key may not use the model', 404: 'There is no such model, or no such response before' },
     handle: ({ caller, body, signal, hold }, deps) => countResponseInput(deps, caller, body, { signal, hold }),
   }),
-  streamRoute({
+  route({
     method: 'GET',
     path: '/responses/{response_id}',
     auth: 'apiKey',
@@ -76,7 +74,7 @@ export const responseRoutes = [
     description: 'With `stream=true` its events, after `starting_after` where that is given.',
     params: ResponseParams,
     query: ResponseQuery,
-    reply: ResponseObject,
+    gives: [json(ResponseObject), events()],
     errors,
     streams: ({ query }) => query.stream === true,
     handle: async ({ caller, params, query, signal, hold }, deps) => {
@@ -92,7 +90,7 @@ export const responseRoutes = [
     auth: 'apiKey',
     summary: 'Delete a stored response',
     params: ResponseParams,
-    reply: ResponseDeleted,
+    gives: json(ResponseDeleted),
     errors,
     handle: ({ caller, params }, deps) => deleteResponse(deps, caller, params.response_id),
   }),
@@ -102,7 +100,7 @@ export const responseRoutes = [
     auth: 'apiKey',
     summary: 'Cancel a background response',
     params: ResponseParams,
-    reply: ResponseObject,
+    gives: json(ResponseObject),
     errors,
     handle: ({ caller, params, signal, hold }, deps) =>
       cancelResponse(deps, caller, params.response_id, { signal, hold }),
@@ -114,7 +112,7 @@ export const responseRoutes = [
     summary: "List a response's input items",
     params: ResponseParams,
     query: InputItemsQuery,
-    reply: ResponseInputItemList,
+    gives: json(ResponseInputItemList),
     errors,
     handle: ({ caller, params, query, hold }, deps) => listInputItems(deps, caller, params.response_id, query, hold),
   }),

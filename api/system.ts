@@ -1,6 +1,7 @@
 import { anyObject } from '../domain/schemas.schema.ts'
 import { openApiDocument } from './http/openapi.ts'
 import { route, type AnyRoute } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const OpenApiDocument = anyObject({
   $id: 'OpenApiDocument',
@@ -16,7 +17,7 @@ export function systemRoutes(others: readonly AnyRoute[]): AnyRoute[] {
     path: '/openapi.json',
     auth: 'none',
     summary: 'Read the OpenAPI document of this API',
-    reply: OpenApiDocument,
+    gives: json(OpenApiDocument),
     handle: () => (document.made ??= openApiDocument([...others, own])),
   })
   return [own]

@@ -1,6 +1,7 @@
 import { planToolBatch, workspacePolicyOf } from '../domain/tool-batches/tool-batch.rules.ts'
 import { AgentToolBatchPlanRequest, AgentToolBatchPlanResponse } from '../domain/tool-batches/tool-batch.schema.ts'
 import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024
 
@@ -13,9 +14,8 @@ export const toolBatchRoutes = [
     description:
       'Neighbouring calls that only read run in parallel, any other alone; no call runs before one that it came after. ' +
       '`workspace_policy` takes `allow_mcp` and `read_only`. Each call has a decision with its reason.',
-    body: AgentToolBatchPlanRequest,
-    bodyLimitBytes: BODY_LIMIT_BYTES,
-    reply: AgentToolBatchPlanResponse,
+    takes: json(AgentToolBatchPlanRequest, { mostBytes: BODY_LIMIT_BYTES }),
+    gives: json(AgentToolBatchPlanResponse),
     handle: ({ body }) => ({
       object: 'agent_tool_batch_plan' as const,
       schema_version: 1,

@@ -1,8 +1,10 @@
 import { Type } from 'typebox'
 import { VscodeTrialRequest, VscodeTrialResponse } from '../domain/trials/trial.schema.ts'
 import { RENEWAL_HEADER, startTrial } from '../domain/trials/trial.service.ts'
-import { apiKeyOf } from './http/api-key.ts'
-import { Reply, route } from './http/route.ts'
+import { apiKeyOf } from './http/auth/api-key.ts'
+import { Reply } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 export const trialRoutes = [
   route({
@@ -20,10 +22,10 @@ export const trialRoutes = [
         Type.String({ maxLength: 255, description: 'The renewal secret that came with the first reply.' }),
       ),
     }),
-    body: VscodeTrialRequest,
-    reply: VscodeTrialResponse,
-    handle: async ({ body, clientAddress, header }, deps) => {
-      const proof = { apiKey: apiKeyOf(header), renewalSecret: header(RENEWAL_HEADER) }
+    takes: json(VscodeTrialRequest),
+    gives: json(VscodeTrialResponse),
+    handle: async ({ body, clientAddress, header, headers }, deps) => {
+      const proof = { apiKey: apiKeyOf(header), renewalSecret: headers[RENEWAL_HEADER] }
       const { trial, renewalSecret } = await startTrial(deps, body, clientAddress(), proof)
       const secret = renewalSecret === undefined ? {} : { [RENEWAL_HEADER]: renewalSecret }
       return new Reply(trial, { headers: { 'cache-control': 'no-store', ...secret } })

@@ -3,15 +3,17 @@ import { badRequest } from '../domain/errors.ts'
 import { AgentTurnCreateRequest, AgentTurnResponse, TurnEventsQuery } from '../domain/turns/turn.schema.ts'
 import { cancelTurn, createTurn, getTurn } from '../domain/turns/turn.service.ts'
 import { readTurnEvents } from '../domain/turns/turn-events.ts'
-import { EventStream, route, streamRoute } from './http/route.ts'
-import { failureAsEvent } from './http/stream-failure.ts'
+import { events, EventStream } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
+import { failureAsEvent } from './http/gives/stream-failure.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 const EVENT_STREAM = 'text/event-stream'
 const TurnParams = Type.Object({ request_id: Type.String() })
 
 export const turnRoutes = [
-  streamRoute({
+  route({
     method: 'POST',
     path: '/agent-turns',
     auth: 'apiKey',
@@ -19,13 +21,13 @@ export const turnRoutes = [
     description:
       'Answers once the turn is stored, without waiting for the model: read its events at `events_url`, from any ' +
       'event on. With `Accept: text/event-stream` the reply is the stream itself.',
-    body: AgentTurnCreateRequest,
-    bodyLimitBytes: BODY_LIMIT_BYTES,
-    reply: AgentTurnResponse,
+    takes: json(AgentTurnCreateRequest, { mostBytes: BODY_LIMIT_BYTES }),
+    gives: [json(AgentTurnResponse), events()],
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
+    idempotent: true,
     streams: ({ header }) => wantsEvents(header('accept')),
-    handle: async ({ caller, body, requestKey, header, signal }, deps) => {
-      const turn = await createTurn(deps, caller, body, requestKey)
+    handle: async ({ caller, body, header, repeatable, signal }, deps) => {
+      const turn = await createTurn(deps, caller, body, repeatable)
       if (!wantsEvents(header('accept'))) return turn
       return new EventStream(await readTurnEvents(deps, caller, turn.request_id, 0, signal), failureAsEvent, {
         headers: { location: turn.detail_url ?? '' },
@@ -39,7 +41,7 @@ export const turnRoutes = [
     auth: 'apiKey',
     summary: 'Get an agent turn',
     params: TurnParams,
-    reply: AgentTurnResponse,
+    gives: json(AgentTurnResponse),
     errors: { 404: 'There is no such turn' },
     handle: ({ caller, params }, deps) => getTurn(deps, caller, params.request_id),
   }),
@@ -50,11 +52,11 @@ export const turnRoutes = [
     summary: 'Stop an agent turn',
     description: 'The model is stopped at once; what it wrote is billed. Harmless where the turn has ended.',
     params: TurnParams,
-    reply: AgentTurnResponse,
+    gives: json(AgentTurnResponse),
     errors: { 404: 'There is no such turn' },
     handle: ({ caller, params }, deps) => cancelTurn(deps, caller, params.request_id),
   }),
-  streamRoute({
+  route({
     method: 'GET',
     path: '/agent-turns/{request_id}/events',
     auth: 'apiKey',
@@ -66,13 +68,13 @@ export const turnRoutes = [
     params: TurnParams,
     query: TurnEventsQuery,
     headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String()) }),
-    reply: Type.String(),
+    gives: events(),
     errors: { 404: 'There is no such turn' },
     streams: () => true,
-    handle: async ({ caller, params, query, header, signal }, deps) => {
-      const after = query.after_event_seq ?? lastEventId(header('last-event-id'))
-      const events = await readTurnEvents(deps, caller, params.request_id, after, signal)
-      return new EventStream(events, failureAsEvent, { resumable: true })
+    handle: async ({ caller, params, query, headers, signal }, deps) => {
+      const after = query.after_event_seq ?? lastEventId(headers['Last-Event-ID'])
+      const stored = await readTurnEvents(deps, caller, params.request_id, after, signal)
+      return new EventStream(stored, failureAsEvent, { resumable: true })
     },
   }),
 ]

@@ -1,8 +1,10 @@
 import { UsageExportQuery, UsageQuery, UsageSummary } from '../domain/usage/usage.schema.ts'
 import { exportUsageCsv, exportUsageJson, getUsage } from '../domain/usage/usage.service.ts'
-import { exportContent, exportReply } from './http/exports.ts'
+import { exported, exportReply } from './http/gives/exports.ts'
 import { nextPage } from './http/pages.ts'
-import { binaryRoute, Reply, route } from './http/route.ts'
+import { Reply } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 export const usageRoutes = [
   route({
@@ -12,19 +14,19 @@ export const usageRoutes = [
     summary: 'List your model calls, the newest first, with totals over the whole filter',
     description: 'The next page is at `after` = the header `x-next-cursor`; `Link` has the same with `rel="next"`.',
     query: UsageQuery,
-    reply: UsageSummary,
+    gives: json(UsageSummary),
     handle: async ({ caller, query }, deps) => {
       const { summary, nextCursor } = await getUsage(deps, caller, query)
       return new Reply(summary, { headers: nextPage('/usage', query, 'after', nextCursor) })
     },
   }),
-  binaryRoute({
+  route({
     method: 'GET',
     path: '/usage/export',
     auth: 'apiKey',
     summary: 'Export all of your model calls, as JSON or CSV as `Accept` asks',
     query: UsageExportQuery,
-    content: exportContent(UsageSummary),
+    gives: exported(UsageSummary),
     handle: ({ caller, query, header }, deps) =>
       exportReply(header('accept'), 'usage', {
         json: () => exportUsageJson(deps, caller, query),

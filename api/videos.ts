@@ -3,8 +3,10 @@ import { requireSigningKey } from '../infra/config.ts'
 import { VideoContentQuery, VideoGenerationJob, VideoGenerationRequest } from '../domain/videos/video.schema.ts'
 import { createVideo, getVideo, readVideo } from '../domain/videos/video.service.ts'
 import type { ApiDeps } from './deps.ts'
-import { parseRange, rangeReply } from './http/range.ts'
-import { binaryRoute, Reply, route } from './http/route.ts'
+import { parseRange, rangeReply } from './http/gives/ranges.ts'
+import { bytes } from './http/gives/gives.ts'
+import { route } from './http/route.ts'
+import { json } from './http/takes/takes.ts'
 
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 const VideoParams = Type.Object({ job_id: Type.String() })
@@ -22,12 +24,11 @@ export const videoRoutes = [
       'Answers once the job is stored: look at it at `polling_url`. What is charged is what the provider says it cost; ' +
       'until then the price of the catalog is held.',
     status: 202,
-    body: VideoGenerationRequest,
-    bodyLimitBytes: BODY_LIMIT_BYTES,
-    reply: VideoGenerationJob,
+    takes: json(VideoGenerationRequest, { mostBytes: BODY_LIMIT_BYTES }),
+    gives: json(VideoGenerationJob),
     errors: { 403: 'The key may not use the model', 404: 'There is no such model' },
-    handle: async ({ caller, body, requestKey }, deps) =>
-      new Reply(await createVideo(deps, caller, body, requestKey), { status: 202 }),
+    idempotent: true,
+    handle: ({ caller, body, repeatable }, deps) => createVideo(deps, caller, body, repeatable),
   }),
   route({
     method: 'GET',
@@ -36,18 +37,18 @@ export const videoRoutes = [
     summary: 'Look at a video that is being made',
     description: 'Once it is completed, `unsigned_urls` holds a signed link to it, which needs no key for a day.',
     params: VideoParams,
-    reply: VideoGenerationJob,
+    gives: json(VideoGenerationJob),
     errors,
     handle: ({ caller, params }, deps) => getVideo(deps, linksOf(deps), caller, params.job_id),
   }),
-  binaryRoute({
+  route({
     method: 'GET',
     path: '/videos/{job_id}/content',
-    auth: 'optional',
+    auth: ['apiKey', 'none'],
     summary: "Download a video's bytes, whole or a range, by key or by signed link",
     params: VideoParams,
     query: VideoContentQuery,
-    content: { 'video/mp4': Type.Unsafe({ type: 'string', format: 'binary' }) },
+    gives: bytes({ 'video/mp4': Type.Unsafe({ type: 'string', format: 'binary' }) }),
     errors: {
       ...errors,
       401: 'Neither a key nor a valid link',

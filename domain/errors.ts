@@ -74,6 +74,20 @@ export class InsufficientCredit extends DomainError {
   }
 }
 
+/** What was asked of a range lies outside of the bytes. */
+export class RangeNotSatisfiable extends DomainError {
+  /** Of the whole, where it is known. */
+  readonly sizeBytes: number | undefined
+  constructor(sizeBytes?: number) {
+    const bytes = sizeBytes === undefined ? 'bytes' : `${sizeBytes} bytes`
+    super(416, 'bad_request', `The range lies outside of the ${bytes}.`, {
+      type: 'range_not_satisfiable',
+      param: 'Range',
+    })
+    this.sizeBytes = sizeBytes
+  }
+}
+
 export const rateLimited = (message: string, retryAfterSeconds: number) =>
   new DomainError(429, 'rate_limit_exceeded', message, { type: 'rate_limit', retryAfterSeconds })
 

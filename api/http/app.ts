@@ -7,90 +7,105 @@ import type { ApiDeps } from '../deps.ts'
 import { writeAccessLine } from './access-log.ts'
 import { clientAddress } from './client-address.ts'
 import { createCors, isPreflight, type Cors } from './cors.ts'
-import type { Passage } from './passage.ts'
+import { createDispatch, VERSION_PREFIX, type Dispatch, type Found } from './dispatch.ts'
+import { MethodNotAllowed } from './errors/kinds.ts'
+import { sendEmpty, sendError } from './gives/reply.ts'
 import { pipeline, type Answer } from './pipeline.ts'
-import { MethodNotAllowed, refusalOf, unknownOperation } from './refusals.ts'
-import { sendEmpty, sendError } from './reply.ts'
+import { refusalOf, unknownOperation } from './refusals.ts'
+import type { RequestContext } from './request-context.ts'
 import type { AnyRoute } from './route.ts'
-import { routeTable, VERSION_PREFIX, type RouteTable } from './route-table.ts'
+import type { TakesSpec } from './takes/takes.ts'
 
 const NEVER = new AbortController().signal
 
 /** Answers a request; resolves when all that it started is over, and never rejects. */
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
-/** The API of the routes given: every request passes the same pipeline, every other one gets the same error body. */
+/**
+ * The API of the routes given. What is used of Koa: its context, which reads a request (`get`, `query`) for the pipeline
+ * and goes no further, and @koa/router's `match` (dispatch.ts). What is left out, and why:
+ * - middleware and `ctx.state`: every operation passes the one pipeline, and what it learns is typed (RequestContext);
+ * - `app.callback()` and `respond`: a promise chain, a handler of the reply's end and headers set one by one were a
+ *   twelfth of a chat's work; a reply here is whole when it is written, with its head in one write (gives/reply.ts);
+ * - `ctx.throw`, `app.on('error')`: errors are the domain's, told apart in one place (errors/classify.ts).
+ */
 export function createApp(routes: readonly AnyRoute[], deps: ApiDeps): RequestListener {
   const koa = new Koa()
-  for (const { params, query, body } of routes) [params, query, body].forEach(prepareValidator)
-  const table = routeTable(new Map(routes.map(route => [route, pipeline(route, deps)])))
-  const cors = createCors(deps.config.corsOrigins)
-  const byPattern = answerByPattern(table, deps)
-  const preflight = answerPreflights(cors, deps)
-  const answerOf = (request: IncomingMessage, url: string): Answer => {
-    const refusal = refusalOf(request)
-    if (refusal !== undefined) return refuseWith(() => refusal, deps)
-    if (isPreflight(request)) return preflight
-    return table.named(request.method ?? '', pathOf(url)) ?? byPattern
+  for (const { params, query, headers, takes } of routes) {
+    for (const schema of [params, query, headers, ...takes.map(schemaOf)]) prepareValidator(schema)
   }
-  // Not Koa's own listener: all that it does around a request, such as ending its reply, the pipeline does.
+  const cors = createCors(deps.config.corsOrigins)
+  const targetOf = targetFinder(
+    createDispatch(new Map(routes.map(route => [route, pipeline(route, deps)]))),
+    cors,
+    deps,
+  )
   return (request, response) => {
     request.url = originForm(request.url ?? '')
     const ctx = koa.createContext(request, response)
-    const passage = newPassage(ctx, deps, cors)
-    return answerOf(request, request.url)(ctx, passage).catch((error: unknown) => {
+    const context = newContext(ctx, deps, cors)
+    const { target, params } = targetOf(request, request.url)
+    return target(ctx, context, params).catch((error: unknown) => {
       // A rejection nobody handles would end the process, and with it every other request.
-      deps.log.error({ requestId: passage.requestId, err: error }, 'a request could not be answered')
+      deps.log.error({ requestId: context.requestId, err: error }, 'a request could not be answered')
       response.destroy()
     })
   }
 }
 
-/** Answers what no path without parameters matches. */
-function answerByPattern(table: RouteTable<Answer>, deps: ApiDeps): Answer {
-  const refuse = refuseWith(({ path }) => unmatched(path, table, deps), deps)
-  return (ctx, passage) => {
-    const found = table.matching(ctx.method, ctx.path)
-    if (found === undefined) return refuse(ctx, passage)
-    ctx.params = found.params
-    return found.answer(ctx, passage)
+const schemaOf = (spec: TakesSpec) =>
+  spec.kind === 'json' ? spec.schema : spec.kind === 'form' ? spec.fields : undefined
+
+/** Who answers a request: a refusal by its head, a browser's preflight, its operation, or that there is none. */
+function targetFinder(dispatch: Dispatch<Answer>, cors: Cors, deps: ApiDeps) {
+  const preflight: Found<Answer> = { target: preflightAnswer(cors, deps), params: {} }
+  const refused = (error: DomainError): Found<Answer> => ({ target: refusal(error, deps), params: {} })
+  return (request: IncomingMessage, url: string): Found<Answer> => {
+    const headRefusal = refusalOf(request)
+    if (headRefusal !== undefined) return refused(headRefusal)
+    if (isPreflight(request)) return preflight
+    const path = pathOf(url)
+    return dispatch.find(request.method ?? '', path) ?? refused(unmatched(path, dispatch, deps))
   }
 }
 
 /** Answers what browsers ask before a request: on every path, so that a page can read what is said of a wrong one. */
-const answerPreflights =
+const preflightAnswer =
   (cors: Cors, deps: ApiDeps): Answer =>
-  async (ctx, passage) => {
+  async (_, context) => {
     try {
-      sendEmpty(ctx, passage, { status: 204, headers: { ...cors.preflightHeaders(ctx.req) } })
+      sendEmpty(context, { status: 204, headers: { ...cors.preflightHeaders(context.request) } })
     } catch (error) {
-      sendError(ctx, error, passage)
+      sendError(context, error)
     }
-    writeAccessLine(deps, ctx, passage, 'preflight', NEVER)
+    writeAccessLine(deps, context, 'preflight', NEVER)
   }
 
-function unmatched(path: string, table: RouteTable<Answer>, { config }: ApiDeps): DomainError {
-  const allowed = table.methodsOf(path)
+function unmatched(path: string, dispatch: Dispatch<Answer>, { config }: ApiDeps): DomainError {
+  const allowed = dispatch.methodsOf(path)
   if (allowed.length > 0) return new MethodNotAllowed(allowed)
-  return unknownOperation(`${config.publicUrl}${VERSION_PREFIX}`, table.behindWrongBase(path))
+  return unknownOperation(`${config.publicUrl}${VERSION_PREFIX}`, dispatch.behindWrongBase(path))
 }
 
 /** Answers a request that is no operation's. */
-const refuseWith =
-  (errorOf: (ctx: Context) => DomainError, deps: ApiDeps): Answer =>
-  async (ctx, passage) => {
-    sendError(ctx, errorOf(ctx), passage)
-    writeAccessLine(deps, ctx, passage, 'unmatched', NEVER)
+const refusal =
+  (error: DomainError, deps: ApiDeps): Answer =>
+  async (_, context) => {
+    sendError(context, error)
+    writeAccessLine(deps, context, 'unmatched', NEVER)
   }
 
-function newPassage(ctx: Context, { config }: ApiDeps, cors: Cors): Passage {
+function newContext(ctx: Context, { config }: ApiDeps, cors: Cors): RequestContext {
+  const { req: request, res: response } = ctx
   const requestId = newRequestId()
   return {
     requestId,
     startedAtMs: performance.now(),
-    clientAddress: () => clientAddress(ctx.req.socket.remoteAddress, ctx.get('x-forwarded-for'), config.trustedProxies),
-    headers: { 'x-request-id': requestId, ...cors.headersOf(ctx.req) },
-    access: {},
+    request,
+    response,
+    clientAddress: () => clientAddress(request.socket.remoteAddress, ctx.get('x-forwarded-for'), config.trustedProxies),
+    replyHeaders: { 'x-request-id': requestId, ...cors.headersOf(request) },
+    accessFields: {},
   }
 }
 

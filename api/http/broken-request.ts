@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { DomainError } from '../../domain/errors.ts'
 import { newRequestId } from '../../domain/ids.ts'
 import type { Log } from '../../infra/log.ts'
-import { errorReply } from './errors.ts'
+import { errorReply } from './errors/ipop.ts'
 import { linger } from './linger.ts'
 
 const FAILURES: Record<string, [number, string]> = {

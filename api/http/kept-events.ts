@@ -1,9 +1,9 @@
 import { DomainError } from '../../domain/errors.ts'
 import { LONGEST_KEPT, type KeptReply } from '../../domain/idempotency/kept-replies.ts'
-import { errorReply } from './errors.ts'
+import { errorReply } from './errors/ipop.ts'
 import type { RepeatOutcome } from './repeat-outcome.ts'
-import { EventStream, type StreamEvent } from './route.ts'
-import { failureAsData } from './stream-failure.ts'
+import { EventStream, type StreamEvent } from './gives/gives.ts'
+import { failureAsData } from './gives/stream-failure.ts'
 
 interface Keeping {
   requestId: string

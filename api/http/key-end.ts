@@ -1,11 +1,8 @@
-import type { Context } from 'koa'
 import { DomainError } from '../../domain/errors.ts'
 import type { ApiDeps } from '../deps.ts'
 import { endConnection } from './connection.ts'
-import type { Passage } from './passage.ts'
-import type { AnyRoute, Auth, RouteRequest } from './route.ts'
-
-type Request = RouteRequest<undefined, undefined, undefined, Auth>
+import type { RequestContext } from './request-context.ts'
+import type { AnyRequest, AnyRoute } from './route.ts'
 
 /**
  * What may take long (a stream, a download, an upload) ends when its key does: its signal aborts, and its connection is
@@ -14,20 +11,17 @@ type Request = RouteRequest<undefined, undefined, undefined, Auth>
 export function watchKey(
   route: AnyRoute,
   deps: Pick<ApiDeps, 'keyWatch'>,
-  { req, res }: Context,
-  { key }: Passage,
-  request: Request,
+  { key, request: { socket }, response }: RequestContext,
+  request: AnyRequest,
 ): (() => void) | undefined {
   if (key === undefined || !takesLong(route, request)) return undefined
-  const { socket } = req
   return deps.keyWatch.enter(key.id, reason => {
     endConnection(socket, reason)
-    res.once('finish', () => socket.destroySoon())
+    response.once('finish', () => socket.destroySoon())
   })
 }
 
-const takesLong = (route: AnyRoute, request: Request): boolean =>
-  route.kind === 'binary' || route.upload !== undefined || route.streams?.(request) === true
+const takesLong = (route: AnyRoute, request: AnyRequest): boolean => route.isLong || route.streams?.(request) === true
 
 /** Why we ended the connection ourselves, which its client is told; undefined where it is open or the client left. */
 export const keyEndOf = ({ reason }: AbortSignal): DomainError | undefined =>

@@ -1,7 +1,11 @@
 import type { TObject, TSchema } from 'typebox'
 import { ErrorBody } from '../../domain/errors.schema.ts'
 import { DOCUMENTED } from '../../domain/schemas.schema.ts'
+import { wayOf } from './auth/ways.ts'
+import type { GivesSpec } from './gives/gives.ts'
 import type { AnyRoute } from './route.ts'
+import { documentedType } from './takes/read-body.ts'
+import type { TakesSpec } from './takes/takes.ts'
 
 type Json = Record<string, unknown>
 
@@ -13,8 +17,6 @@ const COMMON_ERRORS: Record<number, string> = {
   429: 'Too many requests; `Retry-After` says when to come again',
   503: 'Temporarily unavailable; `Retry-After` says when to come again',
 }
-
-const SECURITY = [{ ApiKey: [] }, { BearerApiKey: [] }]
 
 /** The OpenAPI 3.1 document of the routes. Schemas with an `$id` become components of that name. */
 export function openApiDocument(routes: readonly AnyRoute[]): Json {
@@ -35,10 +37,7 @@ export function openApiDocument(routes: readonly AnyRoute[]): Json {
     paths,
     components: {
       schemas: components,
-      securitySchemes: {
-        ApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
-        BearerApiKey: { type: 'http', scheme: 'bearer' },
-      },
+      securitySchemes: Object.assign({}, ...routes.flatMap(({ auth }) => auth.map(name => wayOf(name).schemes))),
     },
   }
 }
@@ -60,9 +59,11 @@ function operation(route: AnyRoute, components: Json): Json {
   }
 }
 
+/** One of these is enough; `{}` stands for nothing. */
 function securityOf({ auth }: AnyRoute): Json {
-  if (auth === 'none') return {}
-  return { security: auth === 'optional' ? [{}, ...SECURITY] : SECURITY }
+  const alternatives = auth.flatMap(name => Object.keys(wayOf(name).schemes)).map(scheme => ({ [scheme]: [] }))
+  if (alternatives.length === 0) return {}
+  return { security: auth.includes('none') ? [{}, ...alternatives] : alternatives }
 }
 
 function parametersOf(where: string, schema: TObject | undefined, components: Json): Json[] {
@@ -79,10 +80,31 @@ function parametersOf(where: string, schema: TObject | undefined, components: Js
   })
 }
 
-function requestBodyOf(route: AnyRoute, components: Json): Json | undefined {
-  const contents = route.upload ?? (route.body === undefined ? undefined : { 'application/json': route.body })
-  return contents && { required: true, content: contentOf(contents, components) }
+const BINARY = { type: 'string', format: 'binary' } as TSchema
+
+function requestBodyOf({ takes }: AnyRoute, components: Json): Json | undefined {
+  if (takes.length === 0) return undefined
+  const contents = Object.fromEntries(takes.map(spec => [documentedType(spec), takenSchema(spec)]))
+  return { required: true, content: contentOf(contents, components) }
 }
+
+function takenSchema(spec: TakesSpec): TSchema {
+  if (spec.kind === 'json') return spec.schema
+  if (spec.kind === 'raw') return BINARY
+  const files = Object.entries(spec.files)
+  const needed = files.filter(([, { required = true }]) => required).map(([part]) => part)
+  const fields = spec.fields as TSchema & { properties: object; required?: string[] }
+  return {
+    type: 'object',
+    properties: {
+      ...Object.fromEntries(files.map(([part, rule]) => [part, fileSchema(rule.most)])),
+      ...fields.properties,
+    },
+    required: [...needed, ...(fields.required ?? [])],
+  }
+}
+
+const fileSchema = (most = 1): object => (most === 1 ? BINARY : { type: 'array', items: BINARY, maxItems: most })
 
 function responsesOf(route: AnyRoute, components: Json): Json {
   const error = contentOf({ 'application/json': ErrorBody }, components)
@@ -90,18 +112,18 @@ function responsesOf(route: AnyRoute, components: Json): Json {
     status,
     { description, content: error },
   ])
-  const contents = route.content ?? (route.reply && repliesOf(route, route.reply))
+  const contents = Object.assign({}, ...route.gives.map(givenSchemas)) as Record<string, TSchema>
   const success =
-    contents === undefined
+    route.gives.length === 0
       ? { description: 'Done' }
       : { description: 'Success', content: contentOf(contents, components) }
-  return { [route.status ?? 200]: success, ...Object.fromEntries(failures) }
+  return { [route.status]: success, ...Object.fromEntries(failures) }
 }
 
-const repliesOf = (route: AnyRoute, reply: TSchema): Record<string, TSchema> => ({
-  'application/json': reply,
-  ...(route.kind === 'stream' ? { 'text/event-stream': { type: 'string' } } : {}),
-})
+function givenSchemas(spec: GivesSpec): Record<string, TSchema> {
+  if (spec.kind === 'json') return { 'application/json': spec.schema }
+  return spec.kind === 'bytes' ? spec.types : { 'text/event-stream': { type: 'string' } }
+}
 
 const contentOf = (contents: Record<string, TSchema>, components: Json): Json =>
   Object.fromEntries(

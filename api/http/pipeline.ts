@@ -1,137 +1,138 @@
 import type { Context } from 'koa'
-import type { TSchema } from 'typebox'
-import { authenticate, callerOf, limitDay } from '../../domain/tenancy/keys.service.ts'
-import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
+import type { Repeatable } from '../../domain/idempotency/create-once.ts'
+import { enterAnyProject, enterProject, type ProjectScope } from '../../domain/tenancy/project-scope.ts'
+import { requireValid } from '../../domain/validation.rules.ts'
 import type { ApiDeps } from '../deps.ts'
-import type { RequestKey } from '../../domain/idempotency/idempotency.service.ts'
 import { writeAccessLine } from './access-log.ts'
-import { apiKeyOf } from './api-key.ts'
-import { readJsonBody } from './body.ts'
-import { isFault } from './errors.ts'
+import type { Principal } from './auth/principal.ts'
+import { authenticator } from './auth/ways.ts'
+import { enterStream } from './auth/limits.ts'
 import { connectionSignal } from './connection.ts'
+import { isFault } from './errors/classify.ts'
+import { jsonOf } from './gives/json-text.ts'
+import { sendError, sendReply } from './gives/reply.ts'
+import { headerReader } from './headers.ts'
 import { keyEndOf, watchKey } from './key-end.ts'
-import { enterStream, limitRequests } from './limits.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { digestOf, handleOnce, requestKeyOf } from './repeats.ts'
-import { sendError, sendReply } from './reply.ts'
-import type { AnyRoute, Auth, RouteRequest } from './route.ts'
-import { requireValid } from '../../domain/validation.rules.ts'
-import { jsonOf } from './json-text.ts'
-import type { Passage } from './passage.ts'
-import { readTexts } from './validate.ts'
+import type { RequestContext } from './request-context.ts'
+import type { AnyRequest, AnyRoute } from './route.ts'
+import type { LargeBodies } from './takes/json.ts'
+import { bodyReader } from './takes/read-body.ts'
+import { readTexts } from './takes/texts.ts'
 
-const DEFAULT_BODY_LIMIT_BYTES = 1024 * 1024
+/** Answers a request of an operation; `params` are those of its path, unchecked. */
+export type Answer = (ctx: Context, context: RequestContext, params: Record<string, string>) => Promise<void>
 
-/** Answers a request of an operation. */
-export type Answer = (ctx: Context, passage: Passage) => Promise<void>
-
-/** request id -> authenticate -> rate limit -> params, query -> body -> handle -> reply -> access log, for every operation. */
+/**
+ * What every operation does with a request, in this order: authenticate and limit its rate, enter its project, check
+ * parameters, query and headers, read the body, handle, reply, write the access line.
+ */
 export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
-  return async (ctx, passage) => {
-    const gone = connectionSignal(ctx.req.socket)
-    const held = new HeldBytes(deps.byteBudget, () => tenantOf(passage))
+  const operation = `${route.method} ${route.path}`
+  const authenticate = authenticator(route.auth, deps, operation)
+  const readBody = bodyReader(route.takes)
+  const readHeaders = headerReader(route.headers)
+  return async (ctx, context, pathTexts) => {
+    const { request: message } = context
+    const signal = connectionSignal(message.socket)
+    const held = new HeldBytes(deps.byteBudget, () => tenantOf(context))
     try {
-      const caller = await identify(route, deps, ctx, passage)
-      const digest = digestOf(route, ctx.req)
-      const read = { params: readParams(route, ctx), query: readQuery(route, ctx) }
-      const body =
-        route.body === undefined ? undefined : await readBody(route, route.body, deps, ctx, { passage, held, gone })
-      const requestKey = requestKeyOf(ctx.req, digest)
-      const request = requestOf(ctx, passage, { caller, ...read, body, requestKey, held, gone })
-      const leave = await enterStream(route, deps, passage.key, request)
-      const unwatch = watchKey(route, deps, ctx, passage, request)
+      const principal = await authenticate(context)
+      const scope = route.scope === undefined ? undefined : await enter(deps, principal, pathTexts)
+      const digest = digestOf(route, message)
+      const params = readChecked(route.params, pathTexts)
+      const query = route.query === undefined ? undefined : readChecked(route.query, ctx.query)
+      const headers = readHeaders?.(message.headers)
+      const large = largeBodies(deps, context, held, signal)
+      const body = readBody === undefined ? undefined : await readBody(message, large)
+      const repeatable = { operation, requestKey: requestKeyOf(message, digest) }
+      if (route.dialect === 'json-rpc') context.rpcId = (body as { id?: unknown } | undefined)?.id
+      const read = { principal, scope, params, query, headers, body, repeatable }
+      const request = requestOf(ctx, context, read, { held, signal })
+      const leave = await enterStream(route, deps, context.key, request)
+      const unwatch = watchKey(route, deps, context, request)
       try {
-        const result = await (requestKey === undefined
-          ? route.handle(request, deps)
-          : handleOnce(route, deps, request, requestKey))
+        const result = await (digest === undefined ? route.handle(request, deps) : handleOnce(route, deps, request))
         const write = (value: unknown) => jsonOf(deps, request, value)
-        await sendReply(ctx, route, result, { passage, stallMs: deps.config.streamStallMs, log: deps.log, gone, write })
+        await sendReply(context, route, result, { stallMs: deps.config.streamStallMs, log: deps.log, signal, write })
       } finally {
         unwatch?.()
         leave?.()
       }
     } catch (error) {
-      if (isFault(error) && !gone.aborted)
-        deps.log.error({ requestId: passage.requestId, err: error }, 'request failed')
-      sendError(ctx, keyEndOf(gone) ?? error, passage)
+      if (isFault(error) && !signal.aborted)
+        deps.log.error({ requestId: context.requestId, err: error }, 'request failed')
+      sendError(context, keyEndOf(signal) ?? error, route.dialect)
     } finally {
       held.release()
     }
-    writeAccessLine(deps, ctx, passage, route.path, gone)
+    writeAccessLine(deps, context, route.path, signal)
   }
-}
-
-async function identify(route: AnyRoute, deps: ApiDeps, ctx: Context, passage: Passage): Promise<Caller | undefined> {
-  if (route.auth === 'none') return undefined
-  const secret = apiKeyOf(name => ctx.get(name))
-  if (route.auth === 'optional' && secret === undefined) return undefined
-  const key = await authenticate(deps, secret)
-  passage.key = key
-  const perMinute = key.requests_per_minute ?? deps.config.defaultRequestsPerMinute
-  if (perMinute !== null) await limitRequests(deps, key, perMinute, passage)
-  // Reading is free: clients poll.
-  if (key.requests_per_day !== null && route.method !== 'GET') await limitDay(deps, key, key.requests_per_day)
-  return callerOf(key)
 }
 
 interface ReadRequest {
-  caller: Caller | undefined
+  principal: Principal
+  scope: ProjectScope | undefined
   params: unknown
   query: unknown
+  headers: unknown
   body: unknown
-  requestKey: RequestKey | undefined
-  held: HeldBytes
-  gone: AbortSignal
+  repeatable: Repeatable
 }
 
+/** What a handler is given. */
 function requestOf(
   ctx: Context,
-  passage: Passage,
-  { caller, params, query, body, requestKey, held, gone }: ReadRequest,
-): RouteRequest<undefined, undefined, undefined, Auth> {
+  context: RequestContext,
+  read: ReadRequest,
+  { held, signal }: { held: HeldBytes; signal: AbortSignal },
+): AnyRequest {
+  const { principal, scope, repeatable } = read
   return {
-    requestId: passage.requestId,
-    caller,
-    clientAddress: passage.clientAddress,
-    params: params as undefined,
-    query: query as undefined,
-    body: body as undefined,
-    requestKey,
+    requestId: context.requestId,
+    principal,
+    caller: principal.kind === 'key' ? principal.caller : undefined,
+    scope,
+    params: read.params as undefined,
+    query: read.query as undefined,
+    headers: read.headers as undefined,
+    body: read.body as undefined,
+    repeatable,
     hold: bytes => held.take(bytes),
+    clientAddress: context.clientAddress,
     header: name => ctx.get(name) || undefined,
-    upload: ctx.req,
-    signal: gone,
-    annotate: fields => void Object.assign(passage.access, fields),
+    signal,
+    annotate: fields => void Object.assign(context.accessFields, fields),
   }
 }
 
-function readParams(route: AnyRoute, ctx: Context): unknown {
-  if (route.params === undefined) return undefined
-  const params = readTexts(route.params, ctx.params as Record<string, string>)
-  requireValid(route.params, params)
-  return params
-}
+const tenantOf = ({ key, clientAddress }: RequestContext): string => key?.user_id ?? clientAddress()
 
-function readQuery(route: AnyRoute, ctx: Context): unknown {
-  if (route.query === undefined) return undefined
-  const query = readTexts(route.query, ctx.query)
-  requireValid(route.query, query)
-  return query
-}
-
-const tenantOf = ({ key, clientAddress }: Passage): string => key?.user_id ?? clientAddress()
-
-async function readBody(
-  route: AnyRoute,
-  schema: TSchema,
+const largeBodies = (
   { threadWork }: ApiDeps,
-  ctx: Context,
-  { passage, held, gone }: { passage: Passage; held: HeldBytes; gone: AbortSignal },
-): Promise<unknown> {
-  const body = await readJsonBody(ctx, route.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES, {
-    hold: bytes => held.take(bytes),
-    parse: blocks => threadWork.parseJson({ tenant: tenantOf(passage), signal: gone }, blocks),
-  })
-  requireValid(schema, body)
-  return body
+  context: RequestContext,
+  held: HeldBytes,
+  signal: AbortSignal,
+): LargeBodies => ({
+  hold: bytes => held.take(bytes),
+  parse: blocks => threadWork.parseJson({ tenant: tenantOf(context), signal }, blocks),
+})
+
+/** Errors: 404. */
+function enter(
+  deps: ApiDeps,
+  principal: Principal,
+  { project_id: projectId = '' }: Record<string, string>,
+): Promise<ProjectScope> {
+  if (principal.kind === 'admin') return enterAnyProject(deps, projectId)
+  if (principal.kind === 'key') return enterProject(deps, principal.caller.owner, projectId)
+  throw new Error('an operation of a project needs a way in that tells who asks')
+}
+
+function readChecked(schema: AnyRoute['params'], given: Parameters<typeof readTexts>[1]): unknown {
+  if (schema === undefined) return undefined
+  const values = readTexts(schema, given)
+  requireValid(schema, values)
+  return values
 }

@@ -3,15 +3,6 @@ import { badRequest, DomainError } from '../../domain/errors.ts'
 
 const CONTINUE = /^100-continue$/i
 
-/** The path is an operation's, of other methods. Its reply names them (RFC 9110 section 15.5.6). */
-export class MethodNotAllowed extends DomainError {
-  readonly allowed: readonly string[]
-  constructor(allowed: readonly string[]) {
-    super(405, 'bad_request', `This path takes ${allowed.join(', ')}.`, { type: 'method_not_allowed' })
-    this.allowed = allowed
-  }
-}
-
 /** No operation has that path. `meant`: the one whose path a wrong base URL stands before. */
 export function unknownOperation(baseUrl: string, meant: string | undefined): DomainError {
   const hint =

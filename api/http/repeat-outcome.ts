@@ -6,12 +6,12 @@ import {
   type ReplyClaim,
 } from '../../domain/idempotency/kept-replies.ts'
 import type { ApiDeps } from '../deps.ts'
-import type { AccessFields } from './route.ts'
+import type { AccessFields } from './request-context.ts'
 
 /** What becomes of a claimed Idempotency-Key. None of it fails: what cannot be kept is answered all the same. */
 export interface RepeatOutcome {
   /** The figures of the call, when it ends. */
-  saw(fields: AccessFields): void
+  addUsage(fields: AccessFields): void
   keep(reply: KeptReply): Promise<void>
   /** Keeps it where the call used anything; else the key is free, and the next request with it is made. */
   keepIfUsed(reply: KeptReply): Promise<void>
@@ -28,7 +28,7 @@ export function createOutcome({ db, log }: Pick<ApiDeps, 'db' | 'log'>, claim: R
     return settle(keepReply(db, claim, isTooLarge ? { ...reply, body: null } : reply))
   }
   return {
-    saw: ({ tokensIn = 0, tokensOut = 0, costUsd = 0 }) => {
+    addUsage: ({ tokensIn = 0, tokensOut = 0, costUsd = 0 }) => {
       isUsed ||= tokensIn + tokensOut + costUsd > 0
     },
     keep,

@@ -1,29 +1,27 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { Type } from 'typebox'
 import { abortWhere } from '../../infra/abort.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { RequestKey } from '../../domain/idempotency/idempotency.service.ts'
 import { claimReply, type KeptReply, type ReplyClaim } from '../../domain/idempotency/kept-replies.ts'
 import type { ApiDeps } from '../deps.ts'
-import { errorReply } from './errors.ts'
-import { jsonOf, JsonText } from './json-text.ts'
+import { errorReply } from './errors/ipop.ts'
+import { EventStream, Reply } from './gives/gives.ts'
+import { jsonOf, JsonText } from './gives/json-text.ts'
 import { keptEvents, repeatedEvents } from './kept-events.ts'
 import { createOutcome } from './repeat-outcome.ts'
-import { EventStream, Reply, type AccessFields, type AnyRoute, type Auth, type RouteRequest } from './route.ts'
+import type { AccessFields } from './request-context.ts'
+import type { AnyRequest, AnyRoute } from './route.ts'
 
-type Request = RouteRequest<undefined, undefined, undefined, Auth>
-type Handle = (request: Request) => unknown
+type Handle = (request: AnyRequest) => unknown
 
 const HEADER = 'idempotency-key'
 /** Tells that a reply was kept of an earlier request. */
 const REPEATED = { 'idempotent-replayed': 'true' }
 
-export const IDEMPOTENCY_HEADERS = Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })) })
-
 /** Gives the digest of a body that is about to be read, where the request may come again. */
-export function digestOf({ body }: AnyRoute, request: IncomingMessage): (() => Buffer) | undefined {
-  if (body === undefined || request.headers[HEADER] === undefined) return undefined
+export function digestOf({ idempotent }: AnyRoute, request: IncomingMessage): (() => Buffer) | undefined {
+  if (!idempotent || request.headers[HEADER] === undefined) return undefined
   const hash = createHash('sha256')
   request.on('data', (part: Buffer) => hash.update(part))
   return () => hash.digest()
@@ -38,16 +36,12 @@ export const requestKeyOf = (request: IncomingMessage, digest: (() => Buffer) | 
  * before it used anything frees its key. With a key the call goes on when its client leaves, since that client may ask
  * again, unless the request says that it is to be canceled then.
  */
-export async function handleOnce(
-  route: AnyRoute,
-  deps: ApiDeps,
-  request: Request,
-  { key, sha256 }: RequestKey,
-): Promise<unknown> {
+export async function handleOnce(route: AnyRoute, deps: ApiDeps, request: AnyRequest): Promise<unknown> {
   const handle: Handle = checked => route.handle(checked, deps)
-  const operation = route.repeats?.(request)
-  const { caller, requestId } = request
-  if (operation === undefined || caller === undefined) return handle(request)
+  const { caller, requestId, repeatable } = request
+  const { operation, requestKey } = repeatable
+  if (caller === undefined || requestKey === undefined || route.keepsReply?.(request) !== true) return handle(request)
+  const { key, sha256 } = requestKey
   const claim = { owner: caller.owner, operation, key, requestId, processId: deps.life.id }
   const kept = await claimReply(deps.db, claim, sha256)
   return kept === undefined ? handleAndKeep(deps, claim, request, handle) : repeated(kept)
@@ -58,13 +52,13 @@ function repeated({ status, headers, streamed, body }: KeptReply & { body: strin
   return streamed ? repeatedEvents(body, all) : new Reply(new JsonText(body), { status, headers: all })
 }
 
-async function handleAndKeep(deps: ApiDeps, claim: ReplyClaim, request: Request, handle: Handle): Promise<unknown> {
+async function handleAndKeep(deps: ApiDeps, claim: ReplyClaim, request: AnyRequest, handle: Handle): Promise<unknown> {
   const { requestId } = claim
   const outcome = createOutcome(deps, claim)
   const outlives = !cancelsWithClient(request.body)
   const { signal, release } = outlives ? abortWhere(request.signal, isOurs) : unlinked(request.signal)
   const annotate = (fields: AccessFields) => {
-    outcome.saw(fields)
+    outcome.addUsage(fields)
     request.annotate(fields)
   }
   try {

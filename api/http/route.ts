@@ -1,205 +1,160 @@
-import type { Readable } from 'node:stream'
-import type { Static, TObject, TSchema } from 'typebox'
-import type { ErrorBody } from '../../domain/errors.schema.ts'
-import type { RequestKey } from '../../domain/idempotency/idempotency.service.ts'
-import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
+import { Type, type Static, type TObject } from 'typebox'
+import type { Repeatable } from '../../domain/idempotency/create-once.ts'
+import type { ProjectScope } from '../../domain/tenancy/project-scope.ts'
 import type { ApiDeps } from '../deps.ts'
+import type { Auth, CallerOf, PrincipalOf, WayName } from './auth/principal.ts'
+import type { Dialect } from './errors/dialects.ts'
+import type { Gives, GivesSpec, ResultOf } from './gives/gives.ts'
+import type { AccessFields } from './request-context.ts'
+import type { BodyOf, Takes, TakesSpec } from './takes/takes.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
-/** `apiKey` needs a key, `optional` takes one where it comes, `none` never looks. */
-export type Auth = 'apiKey' | 'optional' | 'none'
+export type Scope = 'project'
 
-/** What the access line tells of a request besides what the pipeline knows itself. */
-export interface AccessFields {
-  model?: string
-  tokensIn?: number
-  tokensOut?: number
-  costUsd?: number
-}
-
-type Infer<S> = S extends TSchema ? Static<S> : undefined
+type TextsOf<S extends TObject | undefined> = S extends TObject ? Static<S> : undefined
+type ScopeOf<S extends Scope | undefined> = S extends 'project' ? ProjectScope : undefined
 
 /** A checked request. Handlers see this and their dependencies, never the HTTP library's context. */
-export interface RouteRequest<Params, Query, Body, A extends Auth> {
+export interface RouteRequest<
+  A extends Auth = Auth,
+  S extends Scope | undefined = undefined,
+  P extends TObject | undefined = undefined,
+  Q extends TObject | undefined = undefined,
+  H extends TObject | undefined = undefined,
+  T extends Takes | undefined = undefined,
+> {
   requestId: string
-  caller: A extends 'apiKey' ? Caller : A extends 'optional' ? Caller | undefined : undefined
-  params: Infer<Params>
-  query: Infer<Query>
-  body: Infer<Body>
-  /** Who asks, as far as trusted proxies tell; '' where that is not known. An IPv6 address stands for its /64. */
-  clientAddress: () => string
-  /** What makes the request known where it comes again: its Idempotency-Key header and what its body holds. */
-  requestKey: RequestKey | undefined
+  principal: PrincipalOf<A>
+  caller: CallerOf<A>
+  /** The project of the path, where the operation has that scope. */
+  scope: ScopeOf<S>
+  params: TextsOf<P>
+  query: TextsOf<Q>
+  /** Those that are declared, under the names they are declared by. */
+  headers: TextsOf<H>
+  body: BodyOf<T>
+  /** What makes this request one that came before, for an operation that is `idempotent`. */
+  repeatable: Repeatable
   /** Counts what is about to be loaded for the request, until it is over. Errors: 503 where that is too much now. */
   hold: (bytes: number) => void
-  /** Header names are in lower case. */
+  /** Who asks, as far as trusted proxies tell; '' where that is not known. An IPv6 address stands for its /64. */
+  clientAddress: () => string
+  /** A header of HTTP's own, such as `accept` or `range`; names are in lower case. */
   header: (name: string) => string | undefined
-  /** The unread body of an `upload` route. */
-  upload: Readable
   /** Aborts when the client goes away: its connection closes, maybe long after the reply. */
   signal: AbortSignal
   annotate: (fields: AccessFields) => void
 }
 
-/** A reply with more than a body. A plain value stands for `{ body: value }`. */
-export class Reply<Body = unknown> {
-  readonly body: Body
-  readonly headers: Record<string, string>
-  readonly status: number | undefined
-  constructor(body: Body, options: { headers?: Record<string, string>; status?: number } = {}) {
-    this.body = body
-    this.headers = options.headers ?? {}
-    this.status = options.status
-  }
-}
-
-/** A server-sent event with more than data. */
-export interface NamedEvent {
-  id?: string
-  event: string
-  data: string
-}
-
-/** An event, or its data alone. */
-export type StreamEvent = string | NamedEvent
-
-/** The last event of a stream that fails, in its operation's own form; `last` is the one before. */
-export type TellFailure = (failure: ErrorBody, last: StreamEvent | undefined) => StreamEvent
-
-/** Server-sent events (WHATWG HTML section 9.2); those that are given together leave together. */
-export class EventStream {
-  readonly events: AsyncIterable<StreamEvent | readonly StreamEvent[]>
-  readonly headers: Record<string, string>
-  /** Whether what was missed can be read later: a reader who takes nothing is then told so, and not cut off. */
-  readonly resumable: boolean
-  readonly failure: TellFailure
-  constructor(
-    events: AsyncIterable<StreamEvent | readonly StreamEvent[]>,
-    failure: TellFailure,
-    { headers = {}, resumable = false }: { headers?: Record<string, string>; resumable?: boolean } = {},
-  ) {
-    this.events = events
-    this.failure = failure
-    this.headers = headers
-    this.resumable = resumable
-  }
-}
-
-/** Raw bytes, or text made as it is sent. */
-export interface BinaryReply {
-  status?: number
-  contentType: string
-  headers?: Record<string, string>
-  body: Readable
-}
-
+/** Everything that is true of an operation. */
 interface Declaration<
+  A extends Auth,
+  S extends Scope | undefined,
   P extends TObject | undefined,
   Q extends TObject | undefined,
-  B extends TSchema | undefined,
-  A extends Auth,
+  H extends TObject | undefined,
+  T extends Takes | undefined,
+  G extends Gives | undefined,
 > {
   method: Method
   /** In OpenAPI's spelling, without the version: `/files/{file_id}/content`. */
   path: string
   /** The last parameter may hold slashes, raw or as %2F. */
   tail?: boolean
+  /** The ways in, in the order tried. */
   auth: A
+  /** `project`: the `project_id` of the path is loaded before the handler; unknown and foreign alike are 404. */
+  scope?: S
   summary: string
   description?: string
   params?: P
   query?: Q
-  headers?: TObject
-  body?: B
-  /** The route reads the body itself: what it takes, by content type. */
-  upload?: Record<string, TSchema>
-  bodyLimitBytes?: number
-  /**
-   * Gives what a request with an Idempotency-Key does, where its reply is kept for one that comes again; undefined
-   * where the operation sees to it itself.
-   */
-  repeats?(request: RouteRequest<P, Q, B, A>): string | undefined
-  /** Status of a success; 200 unless told. */
+  headers?: H
+  takes?: T
+  gives?: G
+  /** Status of a success; 200 unless told, 204 where nothing is given. */
   status?: number
   /** Further statuses that answer with the error body, besides the common ones. */
   errors?: Record<number, string>
-}
-
-type Handler<P, Q, B, A extends Auth, Result> = (
-  request: RouteRequest<P, Q, B, A>,
-  deps: ApiDeps,
-) => Promise<Result> | Result
-
-export interface JsonRoute<
-  P extends TObject | undefined,
-  Q extends TObject | undefined,
-  B extends TSchema | undefined,
-  A extends Auth,
-  R extends TSchema | undefined,
-> extends Declaration<P, Q, B, A> {
-  reply?: R
-  handle: Handler<P, Q, B, A, Infer<R> | Reply<Infer<R>>>
-}
-
-export interface StreamRoute<
-  P extends TObject | undefined,
-  Q extends TObject | undefined,
-  B extends TSchema | undefined,
-  A extends Auth,
-  R extends TSchema,
-> extends Declaration<P, Q, B, A> {
-  reply: R
-  /** Whether the request asks for a stream, which then counts against its key's limit until it ends. */
-  streams: (request: RouteRequest<P, Q, B, A>) => boolean
-  handle: Handler<P, Q, B, A, Static<R> | Reply<Static<R>> | EventStream>
-}
-
-export interface BinaryRoute<
-  P extends TObject | undefined,
-  Q extends TObject | undefined,
-  A extends Auth,
-> extends Declaration<P, Q, undefined, A> {
-  /** What it answers with, by content type. */
-  content: Record<string, TSchema>
-  handle: Handler<P, Q, undefined, A, BinaryReply>
+  /** How errors are told; `ipop` unless told. */
+  dialect?: Dialect
+  /**
+   * Takes an Idempotency-Key. `true`: the service makes its resource once (createOnce). A function: whether the reply
+   * of this request is kept and given again to one that repeats it; else the service sees to it.
+   */
+  idempotent?: true | ((request: RouteRequest<A, S, P, Q, H, T>) => boolean)
+  /** Whether the request asks for events, which then count against its key's limit until they end. */
+  streams?: (request: RouteRequest<A, S, P, Q, H, T>) => boolean
+  handle: (request: RouteRequest<A, S, P, Q, H, T>, deps: ApiDeps) => Promise<ResultOf<G>> | ResultOf<G>
 }
 
 /** A route as the pipeline and the document see it, its handler's types forgotten. */
-export interface AnyRoute extends Declaration<TObject | undefined, TObject | undefined, TSchema | undefined, Auth> {
-  kind: 'json' | 'stream' | 'binary'
-  reply?: TSchema | undefined
-  content?: Record<string, TSchema>
-  streams?(request: RouteRequest<never, never, never, never>): boolean
-  handle(request: RouteRequest<never, never, never, never>, deps: ApiDeps): unknown
+export interface AnyRoute {
+  readonly method: Method
+  readonly path: string
+  readonly tail: boolean
+  readonly auth: readonly WayName[]
+  readonly scope: Scope | undefined
+  readonly summary: string
+  readonly description: string | undefined
+  readonly params: TObject | undefined
+  readonly query: TObject | undefined
+  readonly headers: TObject | undefined
+  readonly takes: readonly TakesSpec[]
+  readonly gives: readonly GivesSpec[]
+  readonly status: number
+  readonly errors: Record<number, string>
+  readonly dialect: Dialect
+  readonly idempotent: boolean
+  /** Whether its bodies or replies may take long: they are streams of bytes. */
+  readonly isLong: boolean
+  keepsReply?(request: AnyRequest): boolean
+  streams?(request: AnyRequest): boolean
+  handle(request: AnyRequest, deps: ApiDeps): unknown
 }
 
-/** Declares an operation that answers with JSON (or with nothing, where it has no `reply`). */
+/** A request of whatever route, for what all of them share. */
+export type AnyRequest = RouteRequest<Auth, Scope | undefined>
+
+/** Declares an operation. */
 export function route<
+  A extends Auth,
+  S extends Scope | undefined = undefined,
   P extends TObject | undefined = undefined,
   Q extends TObject | undefined = undefined,
-  B extends TSchema | undefined = undefined,
-  A extends Auth = Auth,
-  R extends TSchema | undefined = undefined,
->(declaration: JsonRoute<P, Q, B, A, R>): AnyRoute {
-  return { ...declaration, kind: 'json' } as unknown as AnyRoute
+  H extends TObject | undefined = undefined,
+  T extends Takes | undefined = undefined,
+  G extends Gives | undefined = undefined,
+>(declaration: Declaration<A, S, P, Q, H, T, G>): AnyRoute {
+  const { idempotent } = declaration
+  const takes = [declaration.takes ?? []].flat() as TakesSpec[]
+  const gives = [declaration.gives ?? []].flat() as GivesSpec[]
+  const made: Omit<AnyRoute, 'handle'> = {
+    method: declaration.method,
+    path: declaration.path,
+    tail: declaration.tail ?? false,
+    auth: [declaration.auth].flat() as WayName[],
+    scope: declaration.scope,
+    summary: declaration.summary,
+    description: declaration.description,
+    params: declaration.params,
+    query: declaration.query,
+    headers: idempotent === undefined ? declaration.headers : withIdempotencyKey(declaration.headers),
+    takes,
+    gives,
+    status: declaration.status ?? (gives.length === 0 ? 204 : 200),
+    errors: declaration.errors ?? {},
+    dialect: declaration.dialect ?? 'ipop',
+    idempotent: idempotent !== undefined,
+    isLong: takes.some(({ kind }) => kind !== 'json') || gives.some(({ kind }) => kind === 'bytes'),
+  }
+  return {
+    ...made,
+    handle: declaration.handle as unknown as AnyRoute['handle'],
+    ...(typeof idempotent === 'function' && { keepsReply: idempotent as unknown as AnyRoute['streams'] }),
+    ...(declaration.streams && { streams: declaration.streams as unknown as AnyRoute['streams'] }),
+  } as AnyRoute
 }
 
-/** Declares an operation that answers with JSON or with server-sent events, as the request asks. */
-export function streamRoute<
-  R extends TSchema,
-  P extends TObject | undefined = undefined,
-  Q extends TObject | undefined = undefined,
-  B extends TSchema | undefined = undefined,
-  A extends Auth = Auth,
->(declaration: StreamRoute<P, Q, B, A, R>): AnyRoute {
-  return { ...declaration, kind: 'stream' } as unknown as AnyRoute
-}
-
-/** Declares an operation that answers with bytes. */
-export function binaryRoute<
-  P extends TObject | undefined = undefined,
-  Q extends TObject | undefined = undefined,
-  A extends Auth = Auth,
->(declaration: BinaryRoute<P, Q, A>): AnyRoute {
-  return { ...declaration, kind: 'binary' } as unknown as AnyRoute
-}
+const withIdempotencyKey = (headers: TObject | undefined): TObject =>
+  Type.Object({ ...headers?.properties, 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })) })

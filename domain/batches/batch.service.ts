@@ -1,12 +1,12 @@
-import { inTransaction, type Database } from '../../infra/postgres/database.ts'
+import { inTransaction, type Database, type Transaction } from '../../infra/postgres/database.ts'
 import { badRequest, conflict, notFound, paymentRequired } from '../errors.ts'
 import { requireFileFor } from '../files/file.service.ts'
-import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
+import { createOnce, type Repeatable } from '../idempotency/create-once.ts'
 import { isId, newId } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { availableNanos, requireAccount } from '../ledger/ledger.service.ts'
 import { usdNumber } from '../ledger/money.rules.ts'
-import { listPage } from '../pages.rules.ts'
+import { idCursor, listView, readPage } from '../pages.ts'
 import type { RequireStorage } from '../storage/storage.service.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
@@ -42,17 +42,13 @@ export async function createBatch(
   deps: Deps & { requireStorage: RequireStorage },
   caller: Caller,
   request: CreateBatchRequest,
-  requestKey: RequestKey | undefined,
+  repeatable: Repeatable,
 ): Promise<BatchJob> {
   const windowSeconds = parseCompletionWindow(request.completion_window)
   requireMetadata(request.metadata)
   await deps.requireStorage(caller.owner.userId)
-  return inTransaction(deps.db, async tx => {
-    const batchId = newId('batch')
-    const claim = { owner: caller.owner, operation: 'batches.create', requestKey }
-    const earlier = await claimIdempotencyKey(tx, claim, batchId)
-    if (earlier !== undefined) return batchView(await requireBatch(tx, caller, earlier))
-
+  const batchId = newId('batch')
+  const make = async (tx: Transaction) => {
     await requireEnabledUser(tx, caller.owner.userId)
     const account = await requireAccount(tx, caller.owner.userId)
     if (availableNanos(account) <= 0n)
@@ -77,7 +73,11 @@ export async function createBatch(
       fileIds: [file.id],
       deadlineAt: batch.deadline_at,
     })
-    return batchView(batch)
+    return batch
+  }
+  return inTransaction(deps.db, async tx => {
+    const again = (earlier: string) => requireBatch(tx, caller, earlier)
+    return batchView(await createOnce(tx, caller.owner, repeatable, { id: batchId, make: () => make(tx), again }))
   })
 }
 
@@ -91,11 +91,10 @@ function requireMetadata(metadata: object | null | undefined): void {
 
 /** The newest first. */
 export async function listBatches(deps: Deps, caller: Caller, query: ListBatchesQuery): Promise<BatchList> {
-  if (query.after !== undefined && !isId('batch', query.after))
-    throw badRequest('`after` must be the id of a batch.', 'after')
-  const limit = query.limit ?? DEFAULT_PAGE
-  const rows = await selectBatches(deps.db, caller.owner, { after: query.after, limit: limit + 1 })
-  return listPage(rows, limit, batchView)
+  const page = await readPage(query, { cursor: idCursor('batch'), size: DEFAULT_PAGE }, ({ after, limit }) =>
+    selectBatches(deps.db, caller.owner, { after, limit }),
+  )
+  return listView(page, batchView)
 }
 
 /** The batch with a page of its rows. Errors: 404. */

@@ -1,8 +1,8 @@
 import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import { badRequest } from '../errors.ts'
 import { announceKeyChanges } from '../tenancy/keys.service.ts'
-import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
-import { requireProject } from '../tenancy/tenancy.service.ts'
+import type { ProjectScope } from '../tenancy/project-scope.ts'
+import type { Owner } from '../tenancy/tenancy.rules.ts'
 import type { ContentPolicy } from './capture.rules.ts'
 import type { ContentCapturePolicy } from './policy.schema.ts'
 import { selectPolicy, upsertPolicy } from './policy.sql.ts'
@@ -22,20 +22,15 @@ const DEFAULT_POLICY: ContentPolicy = {
   max_chars_per_message: 20_000,
 }
 
-/** Errors: 404 for a project that the key does not see. */
-export async function getContentPolicy(deps: Deps, caller: Caller, projectId: string): Promise<ContentCapturePolicy> {
-  await requireProject(deps, caller.owner, projectId)
-  return (await selectPolicy(deps.db, projectId)) ?? DEFAULT_POLICY
-}
+export const getContentPolicy = async (deps: Deps, { projectId }: ProjectScope): Promise<ContentCapturePolicy> =>
+  (await selectPolicy(deps.db, projectId)) ?? DEFAULT_POLICY
 
 /** Holds for calls that begin after it was told to every process; what is kept already goes at its time at the latest. */
 export async function putContentPolicy(
   deps: Deps,
-  caller: Caller,
-  projectId: string,
+  { projectId }: ProjectScope,
   given: ContentCapturePolicy,
 ): Promise<ContentCapturePolicy> {
-  await requireProject(deps, caller.owner, projectId)
   const policy = { ...given, redaction_rule_id: given.redaction_rule_id ?? null }
   if (policy.redaction_rule_id !== null && !REDACTION_RULES.includes(policy.redaction_rule_id)) {
     throw badRequest(`\`redaction_rule_id\` must be one of ${REDACTION_RULES.join(', ')}.`, 'redaction_rule_id')

@@ -1,7 +1,7 @@
 import { queryFirst, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import type { Provider } from '../catalog/catalog.schema.ts'
 import type { Owner } from '../tenancy/tenancy.rules.ts'
-import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
+import { ownerValues, HOLDS_FOR_OWNER } from '../tenancy/visibility.ts'
 
 /** Payload: the user's id. */
 export const CREDENTIAL_CHANGES = 'ipop_credentials'
@@ -68,14 +68,14 @@ export async function insertCredential(
 
 /** The newest first. */
 export async function selectCredentials(db: Queryable, owner: Owner): Promise<CredentialRow[]> {
-  const text = `SELECT * FROM provider_credentials WHERE ${VISIBLE_TO_OWNER} ORDER BY id DESC`
+  const text = `SELECT * FROM provider_credentials WHERE ${HOLDS_FOR_OWNER} ORDER BY id DESC`
   return (await db.query<CredentialRow>(text, ownerValues(owner))).rows
 }
 
 /** Those that calls may use, for each provider the one to use first: the project's own, then the newest. */
 export async function selectUsable(db: Queryable, owner: Owner): Promise<CredentialRow[]> {
   const { rows } = await db.query<CredentialRow>(
-    `SELECT * FROM provider_credentials WHERE ${VISIBLE_TO_OWNER} AND enabled AND sealed_key IS NOT NULL
+    `SELECT * FROM provider_credentials WHERE ${HOLDS_FOR_OWNER} AND enabled AND sealed_key IS NOT NULL
      ORDER BY project_id IS NULL, id DESC`,
     ownerValues(owner),
   )
@@ -83,7 +83,7 @@ export async function selectUsable(db: Queryable, owner: Owner): Promise<Credent
 }
 
 export async function selectCredential(db: Queryable, owner: Owner, id: string): Promise<CredentialRow | undefined> {
-  const text = `SELECT * FROM provider_credentials WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`
+  const text = `SELECT * FROM provider_credentials WHERE ${HOLDS_FOR_OWNER} AND id = $3::text`
   return queryFirst<CredentialRow>(db, text, [...ownerValues(owner), id])
 }
 
@@ -92,7 +92,7 @@ export async function selectCredentialForChange(
   owner: Owner,
   id: string,
 ): Promise<CredentialRow | undefined> {
-  const text = `SELECT * FROM provider_credentials WHERE ${VISIBLE_TO_OWNER} AND id = $3::text FOR UPDATE`
+  const text = `SELECT * FROM provider_credentials WHERE ${HOLDS_FOR_OWNER} AND id = $3::text FOR UPDATE`
   return queryFirst<CredentialRow>(tx, text, [...ownerValues(owner), id])
 }
 
@@ -111,7 +111,7 @@ export async function setSettings(
   return queryFirst<CredentialRow>(
     tx,
     `UPDATE provider_credentials SET label = $4::text, enabled = $5::boolean, base_url = $6::text
-     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text RETURNING *`,
+     WHERE ${HOLDS_FOR_OWNER} AND id = $3::text RETURNING *`,
     [...ownerValues(owner), id, settings.label, settings.enabled, settings.baseUrl],
   )
 }
@@ -122,7 +122,7 @@ export async function setKey(tx: Transaction, owner: Owner, id: string, key: Sea
     `UPDATE provider_credentials
      SET secrets_key_id = $4::text, sealed_key = $5::bytea, masked_key = $6::text, revision = revision + 1,
        health = 'untested', last_error = NULL, last_tested_at = NULL
-     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`,
+     WHERE ${HOLDS_FOR_OWNER} AND id = $3::text`,
     [...ownerValues(owner), id, key.secretsKeyId, key.sealedKey, key.maskedKey],
   )
 }
@@ -138,13 +138,13 @@ export async function setTested(
     db,
     `UPDATE provider_credentials
      SET health = CASE WHEN $5::text IS NULL THEN 'healthy' ELSE 'error' END, last_error = $5::text, last_tested_at = now()
-     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND revision = $4::integer RETURNING *`,
+     WHERE ${HOLDS_FOR_OWNER} AND id = $3::text AND revision = $4::integer RETURNING *`,
     [...ownerValues(owner), credential.id, credential.revision, lastError],
   )
 }
 
 export async function deleteCredentialRow(tx: Transaction, owner: Owner, id: string): Promise<void> {
-  await tx.query(`DELETE FROM provider_credentials WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`, [
+  await tx.query(`DELETE FROM provider_credentials WHERE ${HOLDS_FOR_OWNER} AND id = $3::text`, [
     ...ownerValues(owner),
     id,
   ])
@@ -159,7 +159,7 @@ export async function announceCredentialChange(tx: Transaction, owner: Owner): P
 export async function setUsed(db: Queryable, owner: Owner, id: string): Promise<void> {
   await db.query(
     `UPDATE provider_credentials SET last_used_at = now(), health = 'healthy', last_error = NULL
-     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text
+     WHERE ${HOLDS_FOR_OWNER} AND id = $3::text
        AND (health <> 'healthy' OR last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`,
     [...ownerValues(owner), id],
   )
@@ -168,7 +168,7 @@ export async function setUsed(db: Queryable, owner: Owner, id: string): Promise<
 export async function setFailed(db: Queryable, owner: Owner, id: string, lastError: string): Promise<void> {
   await db.query(
     `UPDATE provider_credentials SET last_used_at = now(), health = 'error', last_error = $4::text
-     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text`,
+     WHERE ${HOLDS_FOR_OWNER} AND id = $3::text`,
     [...ownerValues(owner), id, lastError],
   )
 }

@@ -3,14 +3,7 @@ import { After, faces, Limit, nullableString, OpenEnum, Timestamp } from '../sch
 
 const STORED_PURPOSES = ['batch', 'batch_output', 'batch_error', 'fine-tune', 'fine-tune-validation']
 /** What a caller may upload for. */
-export const UPLOAD_PURPOSES = [
-  'batch',
-  'fine-tune',
-  'fine-tune-validation',
-  'assistants',
-  'user_data',
-  'vision',
-] as const
+const UPLOAD_PURPOSES = ['batch', 'fine-tune', 'fine-tune-validation', 'assistants', 'user_data', 'vision'] as const
 export const DEFAULT_PURPOSE = 'batch'
 
 export const FileObject = Type.Object(
@@ -46,8 +39,10 @@ export interface FileList {
 
 const FileName = Type.String({ minLength: 1, maxLength: 255, pattern: '^[^/\\\\\\u0000-\\u001f\\u007f]+$' })
 
+export const UploadPurpose = faces(Type.String(), Type.Enum([...UPLOAD_PURPOSES]))
+
 export const UploadFileQuery = Type.Object({
-  purpose: Type.Optional(faces(Type.String(), Type.Enum([...UPLOAD_PURPOSES]))),
+  purpose: Type.Optional(UploadPurpose),
   filename: Type.Optional(faces(Type.String(), FileName)),
 })
 

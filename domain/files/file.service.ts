@@ -7,7 +7,8 @@ import { badRequest, conflict, DomainError, notFound } from '../errors.ts'
 import { appendEvent } from '../events/events.service.ts'
 import { isId, newId } from '../ids.ts'
 import { openJobReading } from '../jobs/jobs.service.ts'
-import { listPage } from '../pages.rules.ts'
+import { idCursor, listView, readPage } from '../pages.ts'
+import { asObjectFailure } from '../storage/object-failures.ts'
 import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import { unixSeconds } from '../time-window.rules.ts'
@@ -107,15 +108,10 @@ export async function uploadFile(
 
 /** The newest first. */
 export async function listFiles(deps: Deps, caller: Caller, query: ListFilesQuery): Promise<FileList> {
-  if (query.after !== undefined && !isId('file', query.after))
-    throw badRequest('`after` must be the id of a file.', 'after')
-  const limit = query.limit ?? DEFAULT_PAGE
-  const rows = await selectFiles(deps.db, caller.owner, {
-    purpose: query.purpose,
-    after: query.after,
-    limit: limit + 1,
-  })
-  return listPage(rows, limit, fileView)
+  const page = await readPage(query, { cursor: idCursor('file'), size: DEFAULT_PAGE }, ({ after, limit }) =>
+    selectFiles(deps.db, caller.owner, { purpose: query.purpose, after, limit }),
+  )
+  return listView(page, fileView)
 }
 
 /** Errors: 404. */
@@ -123,7 +119,7 @@ export async function getFile(deps: Pick<Deps, 'db'>, caller: Caller, fileId: st
   return fileView(await requireFile(deps.db, caller.owner, fileId))
 }
 
-/** Errors: 404; ObjectStoreError RangeNotSatisfiable. */
+/** Errors: 404; 416. */
 export async function readFile(
   deps: Deps,
   caller: Caller,
@@ -133,7 +129,9 @@ export async function readFile(
 ): Promise<{ file: FileObject; reading: ObjectReading; range: ByteRange | undefined }> {
   const row = await requireFile(deps.db, caller.owner, fileId)
   const range = rangeOf(Number(row.bytes))
-  const reading = await deps.objects.get(row.object_key, { signal, ...(range && { range }) })
+  const reading = await deps.objects
+    .get(row.object_key, { signal, ...(range && { range }) })
+    .catch(asObjectFailure('file', 'file_id'))
   return { file: fileView(row), reading, range }
 }
 
@@ -244,5 +242,5 @@ function meteredHash(
   return { stream, result: () => ({ bytes, sha256: hash.digest('hex') }) }
 }
 
-export const tooLarge = (limitBytes: number): DomainError =>
+const tooLarge = (limitBytes: number): DomainError =>
   new DomainError(413, 'bad_request', `A file has at most ${limitBytes} bytes.`, { type: 'payload_too_large' })

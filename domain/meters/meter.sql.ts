@@ -63,7 +63,7 @@ export async function selectMeterEvents(
 async function modelsFound(db: Queryable, filter: MeterFilter): Promise<string[]> {
   const { rows } = await db.query<{ model: string }>(
     `SELECT DISTINCT model FROM usage_hourly
-     WHERE user_id = $1::text AND project_id IN ('', coalesce($2::text, '')) AND ${FILTERED}`,
+     WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED}`,
     filterValues(filter),
   )
   return rows.map(row => row.model)
@@ -81,7 +81,7 @@ export async function selectMeterTotals(
      FROM (
        SELECT ${METER} AS meter, requests AS events, tokens_in + tokens_out AS quantity, free_tokens AS free_quantity, cost_nanos
        FROM usage_hourly
-       WHERE user_id = $1::text AND project_id IN ('', coalesce($2::text, '')) AND ${FILTERED} AND $6::boolean
+       WHERE ${VISIBLE_TO_OWNER} AND ${FILTERED} AND $6::boolean
          AND ($7::timestamptz IS NULL OR hour >= $7::timestamptz) AND ($8::timestamptz IS NULL OR hour < $8::timestamptz)
        ${edgesSql(
          window,

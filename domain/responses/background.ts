@@ -6,7 +6,7 @@ import { badRequest } from '../errors.ts'
 import { appendEvent } from '../events/events.service.ts'
 import type { LogReaders } from '../event-log/event-log.reader.ts'
 import { findLog, readLog } from '../event-log/event-log.service.ts'
-import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
+import { createOnce, type Repeatable } from '../idempotency/create-once.ts'
 import { uuidOf } from '../ids.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
 import type { TurnEnd } from '../turns/turn-end.ts'
@@ -46,20 +46,22 @@ const responseIdOf = (turnId: string): string => turnId.replace(/^turn_/, 'resp_
 export async function createBackgroundResponse(
   deps: ResponseDeps,
   call: ResponseCall,
-  requestKey: RequestKey | undefined,
+  repeatable: Repeatable,
 ): Promise<ResponseObject> {
   const { caller } = call
   const { state, input, chat } = await prepareResponse(deps, call)
   const asked = await admitTurn(deps, caller, chat.request as AgentTurnCreateRequest).catch(renamed)
   const queued: ResponseState = { ...state, status: 'queued', background: true }
-  const start = async (tx: Transaction, admitted: AdmittedTurn) => {
-    const claim = { owner: caller.owner, operation: 'responses.create', requestKey }
-    const earlier = await claimIdempotencyKey(tx, claim, queued.id)
-    if (earlier !== undefined) return responseView(await stateOfEarlier({ ...deps, db: tx }, call, earlier))
-    await startTurn(tx, caller, turnIdOf(queued.id), admitted, 'responses')
-    await storeResponse(deps, tx, caller, queued, input)
-    return responseView(queued)
-  }
+  const start = (tx: Transaction, admitted: AdmittedTurn) =>
+    createOnce(tx, caller.owner, repeatable, {
+      id: queued.id,
+      make: async () => {
+        await startTurn(tx, caller, turnIdOf(queued.id), admitted, 'responses')
+        await storeResponse(deps, tx, caller, queued, input)
+        return responseView(queued)
+      },
+      again: async earlier => responseView(await stateOfEarlier({ ...deps, db: tx }, call, earlier)),
+    })
   return startAdmitted(deps, caller, asked, admitted =>
     deps.sharedTransaction(caller.owner.userId, tx => start(tx, admitted)),
   )

@@ -1,6 +1,6 @@
 import { queryFirst, type Queryable, type Transaction } from '../../infra/postgres/database.ts'
 import type { Caller, Owner } from '../tenancy/tenancy.rules.ts'
-import { ownerValues, VISIBLE_TO_OWNER } from '../tenancy/visibility.ts'
+import { ownerValues, VISIBLE_TO_OWNER, visibleIn } from '../tenancy/visibility.ts'
 import type { ResponseSettings, ResponseState } from './response.rules.ts'
 
 /** A response but for its input and output, which may be of any size. */
@@ -113,7 +113,7 @@ export async function selectChain(db: Queryable, owner: Owner, responseId: strin
        UNION ALL
        SELECT r.id, r.previous_response_id, r.status, r.content_bytes, chain.depth + 1
        FROM responses r JOIN chain ON r.id = chain.previous_response_id
-       WHERE r.user_id = $1::text AND (r.project_id IS NULL OR r.project_id = $2::text) AND chain.depth <= $4::integer
+       WHERE ${visibleIn('r')} AND chain.depth <= $4::integer
      )
      SELECT id, previous_response_id, status, content_bytes FROM chain ORDER BY depth DESC`,
     [...ownerValues(owner), responseId, most],
@@ -126,7 +126,7 @@ export async function selectItems(db: Queryable, owner: Owner, ids: readonly str
   const { rows } = await db.query<{ input: string; output: string }>(
     `SELECT r.input::text, r.output::text FROM unnest($3::text[]) WITH ORDINALITY AS asked(id, place)
      JOIN responses r ON r.id = asked.id
-     WHERE r.user_id = $1::text AND (r.project_id IS NULL OR r.project_id = $2::text) ORDER BY place`,
+     WHERE ${visibleIn('r')} ORDER BY place`,
     [...ownerValues(owner), ids],
   )
   return rows.map(({ input, output }) => [input, output])

@@ -4,11 +4,9 @@ import { newId } from '../ids.ts'
 import { cancelJobsOfUser } from '../jobs/jobs.service.ts'
 import { openAccount } from '../ledger/ledger.service.ts'
 import { announceKeyChange } from './keys.sql.ts'
-import type { Owner } from './tenancy.rules.ts'
 import {
   insertProject,
   insertUser,
-  selectProject,
   selectProjects,
   selectUser,
   selectUserForUse,
@@ -79,14 +77,6 @@ export async function createProject(deps: { db: Queryable }, userId: string, nam
   await requireUser(deps, userId)
   const project = await insertProject(deps.db, newId('proj'), userId, name)
   if (project === undefined) throw new Error('the project was not inserted')
-  return project
-}
-
-/** A project that the owner's key sees: its own, or any of its user's where the key is in none. Errors: 404. */
-export async function requireProject(deps: Deps, owner: Owner, projectId: string): Promise<ProjectRow> {
-  const isVisible = owner.projectId === null || owner.projectId === projectId
-  const project = isVisible ? await selectProject(deps.db, projectId) : undefined
-  if (project?.user_id !== owner.userId) throw notFound('project', 'project_id')
   return project
 }
 

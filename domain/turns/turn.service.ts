@@ -14,7 +14,7 @@ import type { CountedBound } from '../calls/model-call.ts'
 import { badRequest, notFound, InsufficientCredit } from '../errors.ts'
 import type { LogState } from '../event-log/event-log.rules.ts'
 import { openLog, requireLog } from '../event-log/event-log.service.ts'
-import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
+import { createOnce, type Repeatable } from '../idempotency/create-once.ts'
 import { newId, prefixedId, uuidOf } from '../ids.ts'
 import { cancelJob, startJob } from '../jobs/jobs.service.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
@@ -45,17 +45,18 @@ export async function createTurn(
   deps: TurnDeps,
   caller: Caller,
   asked: AgentTurnCreateRequest,
-  requestKey: RequestKey | undefined,
+  repeatable: Repeatable,
 ): Promise<AgentTurnResponse> {
   const turnId = newId('turn')
-  const start = async (tx: Transaction, admitted: AdmittedTurn) => {
-    const claim = { owner: caller.owner, operation: 'turns.create', requestKey }
-    const earlier = await claimIdempotencyKey(tx, claim, turnId)
-    if (earlier !== undefined) return view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier))))
-
-    const turn = await startTurn(tx, caller, turnId, admitted, 'turn')
-    return view(turn, { last_seq: 1n, removed_seq: 0n, closed_at: null })
-  }
+  const start = (tx: Transaction, admitted: AdmittedTurn) =>
+    createOnce(tx, caller.owner, repeatable, {
+      id: turnId,
+      make: async () => {
+        const turn = await startTurn(tx, caller, turnId, admitted, 'turn')
+        return view(turn, { last_seq: 1n, removed_seq: 0n, closed_at: null })
+      },
+      again: async earlier => view(...(await requireTurn({ db: tx }, caller, uuidOf(earlier)))),
+    })
   const [admitted] = await Promise.all([admitTurn(deps, caller, asked), deps.requireStorage(caller.owner.userId)])
   return startAdmitted(deps, caller, admitted, covered =>
     deps.sharedTransaction(caller.owner.userId, tx => start(tx, covered)),

@@ -65,7 +65,7 @@ export async function selectTotals(db: Queryable, filter: CallFilter, window: Sp
        coalesce(sum(tokens_out), 0)::bigint AS tokens_out, coalesce(sum(cost_nanos), 0)::bigint AS cost_nanos
      FROM (
        SELECT requests, tokens_in, tokens_out, cost_nanos FROM usage_hourly
-       WHERE user_id = $1::text AND project_id IN ('', coalesce($2::text, ''))
+       WHERE ${VISIBLE_TO_OWNER}
          AND ($3::text IS NULL OR model = $3::text) AND ($4::text IS NULL OR surface = $4::text)
          AND ($5::text IS NULL OR api_key_id = $5::text) AND $6::boolean
          AND ($7::timestamptz IS NULL OR hour >= $7::timestamptz) AND ($8::timestamptz IS NULL OR hour < $8::timestamptz)

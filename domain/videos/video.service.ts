@@ -6,7 +6,7 @@ import { requireCapability, requireUsableModel } from '../catalog/model-access.r
 import { mostPriceOf } from '../catalog/pricing.rules.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
 import { badRequest, conflict, DomainError, notFound, paymentRequired, unauthorized } from '../errors.ts'
-import { claimIdempotencyKey, type RequestKey } from '../idempotency/idempotency.service.ts'
+import { createOnce, type Repeatable } from '../idempotency/create-once.ts'
 import { isId, newId, uuidOf } from '../ids.ts'
 import { startJob } from '../jobs/jobs.service.ts'
 import { requireHold } from '../ledger/ledger.service.ts'
@@ -14,6 +14,7 @@ import { withHold } from '../ledger/leases.ts'
 import { usdNumber, usdText, type Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes, type PlanDeps } from '../routing/route-plan.ts'
+import { asObjectFailure } from '../storage/object-failures.ts'
 import type { RequireStorage } from '../storage/storage.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { requireEnabledUser } from '../tenancy/tenancy.service.ts'
@@ -56,17 +57,13 @@ export async function createVideo(
   deps: VideoDeps,
   caller: Caller,
   asked: VideoGenerationRequest,
-  requestKey: RequestKey | undefined,
+  repeatable: Repeatable,
 ): Promise<VideoGenerationJob> {
   const askedModel = asked.model ?? DEFAULT_VIDEO_MODEL
   const { model, metadata, heldNanos } = await admit(deps, caller, askedModel, asked)
   const requestJson = await storedJson(deps, { tenant: caller.owner.userId }, providerRequest(asked))
-  const start = async (tx: Transaction) => {
-    const videoId = newId('video')
-    const claim = { owner: caller.owner, operation: 'videos.create', requestKey }
-    const earlier = await claimIdempotencyKey(tx, claim, videoId)
-    if (earlier !== undefined) return view(await requireVideo({ db: tx }, caller, earlier), undefined)
-
+  const videoId = newId('video')
+  const make = async (tx: Transaction) => {
     await requireEnabledUser(tx, caller.owner.userId)
     await startJob(tx, VIDEO_JOBS, {
       resourceId: videoId,
@@ -85,7 +82,11 @@ export async function createVideo(
       heldNanos,
     })
     tx.atCommit(() => requireHold(tx, { resourceId: videoId, run: 1 }, caller.owner, heldNanos, notCovered(heldNanos)))
-    return view(video, undefined)
+    return video
+  }
+  const start = async (tx: Transaction) => {
+    const again = (earlier: string) => requireVideo({ db: tx }, caller, earlier)
+    return view(await createOnce(tx, caller.owner, repeatable, { id: videoId, make: () => make(tx), again }), undefined)
   }
   return withHold(deps.db, caller.owner.userId, () => inTransaction(deps.db, start))
 }
@@ -144,7 +145,9 @@ export async function readVideo(
 ): Promise<{ content: StoredContent; reading: ObjectReading; range: ByteRange | undefined }> {
   const { content } = await requireReadable(deps, links, by, videoId)
   const asked = range(content.size_bytes)
-  const reading = await deps.objects.get(content.key, { signal, ...(asked === undefined ? {} : { range: asked }) })
+  const reading = await deps.objects
+    .get(content.key, { signal, ...(asked === undefined ? {} : { range: asked }) })
+    .catch(asObjectFailure('video', 'job_id'))
   return { content, reading, range: asked }
 }
 

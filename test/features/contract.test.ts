@@ -13,36 +13,15 @@ const db = testDatabase()
 const contract = JSON.parse(
   readFileSync(new URL('../contract/contract.json', import.meta.url), 'utf8'),
 ) as OpenApiDocument
-const OPERATIONS = [
-  'GET /batches',
-  'GET /batches/{batch_id}',
-  'GET /files',
-  'GET /files/{file_id}',
-  'GET /files/{file_id}/content',
-  'GET /models',
-  'GET /models/{model_id}',
-  'GET /openapi.json',
-  'GET /ready',
-  'GET /status',
-  'GET /usage',
-  'GET /usage/export',
-  'GET /agent-capabilities',
-  'GET /client-config/hermes',
-  'GET /client-config/hermes/freshness',
-  'GET /client-config/opencode',
-  'GET /client-config/opencode/freshness',
-  'GET /account/provider-credentials',
-  'DELETE /account/provider-credentials/{credential_id}',
-  'DELETE /files/{file_id}',
-  'PATCH /account/provider-credentials/{credential_id}',
-  'POST /account/provider-credentials',
-  'POST /account/provider-credentials/{credential_id}/test',
-  'POST /batches',
-  'POST /batches/{batch_id}/cancel',
-  'POST /chat/completions',
-  'POST /files',
-  'POST /platform/auth/trial/vscode',
-]
+/** Operations of the contract that are not served yet. It only shrinks: what is served leaves it, and nothing comes in. */
+const NOT_SERVED = JSON.parse(readFileSync(new URL('../contract/not-served.json', import.meta.url), 'utf8')) as string[]
+/** How many they were when the list began. */
+const NOT_SERVED_ONCE = 121
+const CONTRACT = Object.entries(contract.paths).flatMap(([path, item]) =>
+  Object.keys(item)
+    .filter(key => key !== 'parameters')
+    .map(method => `${method.toUpperCase()} ${path}`),
+)
 
 let document: ServedDocument
 beforeAll(async () => void (document = await servedDocument()))
@@ -54,13 +33,11 @@ describe('the served document', () => {
     expect(compareContract(reply.body, contract, { servedOnly: true })).toEqual([])
   })
 
-  test('holds the operations of the contract that are served', () => {
+  test('holds all operations of the contract but those that are not served yet', () => {
     const served = document.operations.map(({ method, path }) => `${method} ${path}`)
-    expect(served).toEqual(expect.arrayContaining(OPERATIONS))
-    const inContract = Object.entries(contract.paths).flatMap(([path, item]) =>
-      Object.keys(item).map(method => `${method.toUpperCase()} ${path}`),
-    )
-    expect(inContract).toEqual(expect.arrayContaining(OPERATIONS))
+    const missing = CONTRACT.filter(operation => !served.includes(operation))
+    expect(missing.toSorted()).toEqual(NOT_SERVED.toSorted())
+    expect(NOT_SERVED.length).toBeLessThanOrEqual(NOT_SERVED_ONCE)
   })
 
   test('says what every operation is for, and that both headers take the key', () => {

@@ -44,7 +44,9 @@ async function newBatch(): Promise<{ batchId: string; caller: Caller }> {
   const body = Readable.from([`${JSON.stringify(chatRow('a', 'hello'))}\n`])
   const details = () => ({ purpose: 'batch', filename: null })
   const file = await uploadFile({ db: bench.db, objects, requireStorage }, caller, { body, signal: never, details })
-  const { id } = await createBatch({ db: bench.db, requireStorage }, caller, { input_file_id: file.id }, undefined)
+  const request = { input_file_id: file.id }
+  const repeatable = { operation: 'POST /batches', requestKey: undefined }
+  const { id } = await createBatch({ db: bench.db, requireStorage }, caller, request, repeatable)
   return { batchId: id, caller }
 }
 

@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { Type } from 'typebox'
 import type { ApiDeps } from '../../../api/deps.ts'
 import { createApp } from '../../../api/http/app.ts'
-import { Reply, type AnyRoute } from '../../../api/http/route.ts'
+import { Reply } from '../../../api/http/gives/gives.ts'
+import { route as declare, type AnyRequest, type AnyRoute } from '../../../api/http/route.ts'
+import { json } from '../../../api/http/takes/takes.ts'
 
 const servers: Server[] = []
 afterEach(async () => {
@@ -16,15 +18,18 @@ afterEach(async () => {
   }
 })
 
-const route = (changes: Partial<AnyRoute>): AnyRoute =>
-  ({
+type Changes = Partial<Omit<Parameters<typeof declare>[0], 'handle'>> & { handle?: (request: AnyRequest) => unknown }
+
+const route = (changes: Changes): AnyRoute =>
+  declare({
     method: 'GET',
     path: '/thing',
     auth: 'none',
-    reply: Type.Any(),
-    handle: async () => ({ is: 'fine' }),
+    summary: 'Get a thing',
+    gives: json(Type.Any()),
+    handle: () => ({ is: 'fine' }),
     ...changes,
-  }) as AnyRoute
+  })
 
 /** The routes, served with no more than every request needs; and what was logged as an error. */
 async function served(routes: AnyRoute[], observe: () => void = () => undefined) {

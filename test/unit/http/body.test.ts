@@ -4,8 +4,8 @@ import { request as httpRequest, type OutgoingHttpHeaders, type Server } from 'n
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import Koa from 'koa'
-import { readJsonBody, type LargeBodies } from '../../../api/http/body.ts'
-import { errorReply } from '../../../api/http/errors.ts'
+import { readJsonBody, type LargeBodies } from '../../../api/http/takes/json.ts'
+import { errorReply } from '../../../api/http/errors/ipop.ts'
 import { parseJson } from '../../../domain/threads/tasks.ts'
 
 const LIMIT_BYTES = 10_000
@@ -15,7 +15,7 @@ beforeAll(async () => {
   const app = new Koa()
   app.use(async ctx => {
     try {
-      ctx.body = { value: await readJsonBody(ctx, LIMIT_BYTES, LARGE_BODIES) }
+      ctx.body = { value: await readJsonBody(ctx.req, LIMIT_BYTES, LARGE_BODIES) }
     } catch (error) {
       const reply = errorReply(error, 'r')
       ctx.status = reply.status

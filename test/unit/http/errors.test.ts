@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { errorReply, isFault } from '../../../api/http/errors.ts'
-import { RangeNotSatisfiable } from '../../../api/http/range.ts'
+import { isFault } from '../../../api/http/errors/classify.ts'
+import { errorReply } from '../../../api/http/errors/ipop.ts'
 import { ErrorBody } from '../../../domain/errors.schema.ts'
 import {
   badRequest,
@@ -8,11 +8,13 @@ import {
   DomainError,
   notFound,
   paymentRequired,
+  RangeNotSatisfiable,
   rateLimited,
   serviceUnavailable,
   unauthorized,
 } from '../../../domain/errors.ts'
 import { requireValid } from '../../../domain/validation.rules.ts'
+import { ObjectStoreError } from '../../../infra/objects/store.ts'
 import { DatabaseUnavailable } from '../../../infra/postgres/database.ts'
 
 const SECRET = 'secret-of-the-inside'
@@ -134,6 +136,16 @@ describe('every kind of failure has the closed body', () => {
       'a statement that took too long',
       ofPostgres('57014'),
       { status: 503, code: 'service_unavailable', retryable: true, headers: { 'retry-after': '2' } },
+    ],
+    [
+      'an object store that is away',
+      new ObjectStoreError('Unavailable', SECRET),
+      { status: 503, code: 'service_unavailable', retryable: true, headers: { 'retry-after': '2' } },
+    ],
+    [
+      'a failure of the object store that nobody translated',
+      new ObjectStoreError('ObjectNotFound', SECRET),
+      { status: 500, code: 'service_unavailable', error_type: 'internal_error', retryable: true },
     ],
     [
       'a text that cannot be stored',

@@ -9,22 +9,27 @@ import { Type } from 'typebox'
 import type { ApiDeps } from '../../../api/deps.ts'
 import { createApp } from '../../../api/http/app.ts'
 import { listen } from '../../../api/http/listen.ts'
-import { EventStream, Reply, type AnyRoute } from '../../../api/http/route.ts'
-import { failureAsData } from '../../../api/http/stream-failure.ts'
+import { events, EventStream, Reply } from '../../../api/http/gives/gives.ts'
+import { route as declare, type AnyRequest, type AnyRoute } from '../../../api/http/route.ts'
+import { json } from '../../../api/http/takes/takes.ts'
+import { failureAsData } from '../../../api/http/gives/stream-failure.ts'
 import { unauthorized } from '../../../domain/errors.ts'
 import { expectError } from '../../support/errors.ts'
 import { rawExchange, repliesIn, type RawReply } from '../../support/raw-request.ts'
 import { until } from '../../support/until.ts'
 
-const route = (changes: Partial<AnyRoute>): AnyRoute =>
-  ({
+type Changes = Partial<Omit<Parameters<typeof declare>[0], 'handle'>> & { handle?: (request: AnyRequest) => unknown }
+
+const route = (changes: Changes): AnyRoute =>
+  declare({
     method: 'GET',
     path: '/thing',
     auth: 'none',
-    reply: Type.Any(),
+    summary: 'Get a thing',
+    gives: json(Type.Any()),
     handle: () => ({ is: 'fine' }),
     ...changes,
-  }) as AnyRoute
+  })
 
 const MIB = 1024 * 1024
 const PUBLIC_URL = 'https://api.example.test'
@@ -40,9 +45,9 @@ const routes = [
   route({}),
   route({ path: '/thing/{id}', params: Type.Object({ id: Type.String() }), handle: ({ params }) => params }),
   route({ path: '/models/{model_id}', tail: true, params: Type.Object({ model_id: Type.String() }) }),
-  route({ method: 'POST', path: '/echo', body: Type.Any(), bodyLimitBytes: MIB, handle: ({ body }) => body }),
-  route({ method: 'POST', path: '/chat/completions', body: Type.Any() }),
-  route({ method: 'DELETE', path: '/gone', reply: undefined, status: 204 }),
+  route({ method: 'POST', path: '/echo', takes: json(Type.Any(), { mostBytes: MIB }), handle: ({ body }) => body }),
+  route({ method: 'POST', path: '/chat/completions', takes: json(Type.Any()) }),
+  route({ method: 'DELETE', path: '/gone', gives: [] }),
   route({
     path: '/slow',
     handle: async () => {
@@ -50,15 +55,16 @@ const routes = [
       return new Reply({ slow: true })
     },
   }),
-  {
-    ...route({ path: '/events', handle: () => new EventStream(endless(), failureAsData) }),
-    kind: 'stream',
+  route({
+    path: '/events',
+    gives: events(),
     streams: () => true,
-  } as AnyRoute,
+    handle: () => new EventStream(endless(), failureAsData),
+  }),
   route({
     method: 'POST',
     path: '/refused',
-    body: Type.Any(),
+    takes: json(Type.Any()),
     auth: 'apiKey',
   }),
 ]

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { Type } from 'typebox'
 import { openApiDocument } from '../../../api/http/openapi.ts'
-import { binaryRoute, route, streamRoute, type AnyRoute } from '../../../api/http/route.ts'
+import { bytes, events } from '../../../api/http/gives/gives.ts'
+import { route, type AnyRoute } from '../../../api/http/route.ts'
+import { form, json, raw } from '../../../api/http/takes/takes.ts'
 import { faces, Limit, nullableString, OpenEnum } from '../../../domain/schemas.schema.ts'
 
 const Part = Type.Object({ size: Type.Integer() }, { $id: 'Part', additionalProperties: false })
@@ -25,7 +27,7 @@ const routes: AnyRoute[] = [
     summary: 'Get',
     params: Id,
     query: Type.Object({ limit: Type.Optional(Limit(5)) }),
-    reply: Thing,
+    gives: json(Thing),
     handle: none,
   }),
   route({
@@ -38,23 +40,23 @@ const routes: AnyRoute[] = [
     errors: { 404: 'None' },
     handle: none,
   }),
-  streamRoute({
+  route({
     method: 'POST',
     path: '/things',
-    auth: 'optional',
+    auth: ['apiKey', 'none'],
     summary: 'Make',
     description: 'Long',
-    body: Thing,
-    reply: Part,
+    takes: json(Thing),
+    gives: [json(Part), events()],
     streams: () => false,
     handle: none,
   }),
-  binaryRoute({
+  route({
     method: 'GET',
     path: '/bytes',
     auth: 'apiKey',
     summary: 'Bytes',
-    content: { 'text/csv': Type.String() },
+    gives: bytes({ 'text/csv': Type.String() }),
     handle: none,
   }),
   route({
@@ -63,7 +65,10 @@ const routes: AnyRoute[] = [
     auth: 'apiKey',
     summary: 'Upload',
     headers: Type.Object({ 'Idempotency-Key': Type.String() }),
-    upload: { 'application/octet-stream': Type.String() },
+    takes: [
+      raw({ types: ['application/octet-stream', 'text/plain'], mostBytes: 10 }),
+      form({ fields: Type.Object({ note: Type.String() }), files: { file: { mostBytes: 10 } } }),
+    ],
     handle: none,
   }),
 ]
@@ -86,7 +91,7 @@ describe('faces', () => {
     const both = faces(faces(Type.Number(), Type.Integer()), Type.String())
     const body = Type.Object({ both })
     const made = openApiDocument([
-      route({ method: 'POST', path: '/x', auth: 'none', summary: 'x', body, handle: none }),
+      route({ method: 'POST', path: '/x', auth: 'none', summary: 'x', takes: json(body), handle: none }),
     ])
     expect(JSON.stringify(made)).toContain('"both":{"type":"number"}')
   })
@@ -148,7 +153,7 @@ describe('operations', () => {
     ['JSON or events', paths['/things'].post.responses['200'].content, ['application/json', 'text/event-stream']],
     ['bytes', paths['/bytes'].get.responses['200'].content, ['text/csv']],
     ['errors', paths['/bytes'].get.responses['429'].content, ['application/json']],
-    ['an upload', paths['/bytes'].post.requestBody.content, ['application/octet-stream']],
+    ['an upload', paths['/bytes'].post.requestBody.content, ['application/octet-stream', 'multipart/form-data']],
     ['a body', paths['/things'].post.requestBody.content, ['application/json']],
   ])('have content of their types: %s', (_what, content, types) => {
     expect(Object.keys(content as object)).toEqual(types)

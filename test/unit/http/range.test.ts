@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { parseRange, RangeNotSatisfiable } from '../../../api/http/range.ts'
+import { parseRange } from '../../../api/http/gives/ranges.ts'
+import { RangeNotSatisfiable } from '../../../domain/errors.ts'
 import { refusalOf, thrownBy } from '../fixtures.ts'
 
 test.each<[string | undefined, number, [number, number] | undefined]>([

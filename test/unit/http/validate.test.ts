@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { Type } from 'typebox'
-import { readTexts } from '../../../api/http/validate.ts'
+import { readTexts } from '../../../api/http/takes/texts.ts'
 import { Limit } from '../../../domain/schemas.schema.ts'
 import { requireValid } from '../../../domain/validation.rules.ts'
 import { refusalOf, thrownBy } from '../fixtures.ts'

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
-import { DomainError } from '../../domain/errors.ts'
-import type { ByteRange } from '../../infra/objects/store.ts'
-import type { BinaryReply } from './route.ts'
+import { RangeNotSatisfiable } from '../../../domain/errors.ts'
+import type { ByteRange } from '../../../infra/objects/store.ts'
+import { Bytes } from './gives.ts'
 
 /**
  * The range of a Range header (RFC 9110 section 14.2) in an object of that size. Undefined where the whole is meant:
@@ -21,9 +21,9 @@ export function rangeReply(
   body: Readable,
   range: ByteRange | undefined,
   headers: Record<string, string> = {},
-): BinaryReply {
+): Bytes {
   const end = range?.end ?? of.sizeBytes - 1
-  return {
+  return new Bytes(body, {
     status: range === undefined ? 200 : 206,
     contentType: of.contentType,
     headers: {
@@ -33,8 +33,7 @@ export function rangeReply(
       ...(range === undefined ? {} : { 'content-range': `bytes ${range.start}-${end}/${of.sizeBytes}` }),
       ...headers,
     },
-    body,
-  }
+  })
 }
 
 /** `bytes=-500`: the last 500. */
@@ -53,15 +52,4 @@ function firstLastRange(text: string, sizeBytes: number): Required<ByteRange> | 
   const last = match[2] === '' ? sizeBytes - 1 : Number(match[2])
   if (match[2] !== '' && last < start) return undefined
   return { start, end: Math.min(last, sizeBytes - 1) }
-}
-
-export class RangeNotSatisfiable extends DomainError {
-  readonly sizeBytes: number
-  constructor(sizeBytes: number) {
-    super(416, 'bad_request', `The range lies outside of the ${sizeBytes} bytes.`, {
-      type: 'range_not_satisfiable',
-      param: 'Range',
-    })
-    this.sizeBytes = sizeBytes
-  }
 }

@@ -1,6 +1,6 @@
-import { isLarge } from '../../infra/large-json.ts'
-import type { ThreadDeps } from '../../domain/threads/thread-work.ts'
-import type { Caller } from '../../domain/tenancy/tenancy.rules.ts'
+import { isLarge } from '../../../infra/large-json.ts'
+import type { ThreadDeps } from '../../../domain/threads/thread-work.ts'
+import type { Caller } from '../../../domain/tenancy/tenancy.rules.ts'
 
 /** A body that is JSON already. */
 export class JsonText {

@@ -2,12 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { createBrotliDecompress, createUnzip } from 'node:zlib'
-import type { Context } from 'koa'
-import { badRequest, DomainError } from '../../domain/errors.ts'
-import { JsonBudget, MOST_STRUCTURES } from '../../domain/json-budget.ts'
-import { isTooDeep } from '../../domain/text.rules.ts'
-import type { ParsedJson } from '../../domain/threads/tasks.ts'
-import { ByteBlocks } from '../../infra/byte-blocks.ts'
+import { badRequest, DomainError } from '../../../domain/errors.ts'
+import { JsonBudget, MOST_STRUCTURES } from '../../../domain/json-budget.ts'
+import { isTooDeep } from '../../../domain/text.rules.ts'
+import type { ParsedJson } from '../../../domain/threads/tasks.ts'
+import { ByteBlocks } from '../../../infra/byte-blocks.ts'
+import { MalformedJson } from '../errors/kinds.ts'
 
 /** Larger ones are parsed in a thread: this many bytes take up to some 15 ms. */
 const PARSED_HERE_BYTES = 1024 * 1024
@@ -20,9 +20,9 @@ export interface LargeBodies {
 }
 
 /** The request's JSON value. Errors: 400, 413 (also for what it holds: JsonBudget), 415, 503, those of the thread. */
-export async function readJsonBody(ctx: Context, limitBytes: number, large: LargeBodies): Promise<unknown> {
-  requireJsonType(ctx)
-  const body = await collect(ctx.req, decoderOf(ctx.req), limitBytes, large)
+export async function readJsonBody(request: IncomingMessage, limitBytes: number, large: LargeBodies): Promise<unknown> {
+  requireJsonType(request)
+  const body = await collect(request, decoderOf(request), limitBytes, large)
   if (body.sizeBytes === 0) throw badRequest('The request needs a JSON body.')
   const { blocks } = body
   const value = blocks === undefined ? parse(body.bytes) : valueOf(await large.parse(blocks))
@@ -125,15 +125,21 @@ function decoderOf({ headers }: IncomingMessage): Transform | undefined {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-function requireJsonType(ctx: Context): void {
+/** `application/json`, or a type that ends in `+json` (RFC 6839), with whatever parameters. */
+const JSON_TYPE = /^application\/(json|[\w.!#$&^-]+\+json)\s*(;|$)/i
+
+/** Whether the content type is JSON's. */
+export const isJsonType = (contentType: string): boolean =>
   // What nearly all send, and by far the cheapest to tell.
-  if (ctx.get('content-type') === 'application/json') return
-  if (ctx.is('application/json', '+json') !== false && ctx.is('application/json', '+json') !== null) return
-  if (ctx.get('content-length') === '' && ctx.get('transfer-encoding') === '')
-    throw badRequest('The request needs a JSON body.')
-  if (ctx.get('content-length') === '0') throw badRequest('The request needs a JSON body.')
-  throw unsupportedType('The body must be `application/json`.')
+  contentType === 'application/json' || JSON_TYPE.test(contentType)
+
+function requireJsonType({ headers }: IncomingMessage): void {
+  if (headers['content-length'] === '0' || !hasBody(headers)) throw badRequest('The request needs a JSON body.')
+  if (!isJsonType(headers['content-type'] ?? '')) throw unsupportedType('The body must be `application/json`.')
 }
+
+const hasBody = (headers: IncomingMessage['headers']): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 
 function parse(bytes: Buffer): unknown {
   const value = parseJson(textOf(bytes))
@@ -147,8 +153,8 @@ function valueOf(parsed: ParsedJson): unknown {
   throw parsed.fault === 'not_utf8' ? notUtf8() : notJson()
 }
 
-const notUtf8 = () => badRequest('The body is not valid UTF-8.')
-const notJson = () => badRequest('The body is not valid JSON.')
+const notUtf8 = () => new MalformedJson('The body is not valid UTF-8.')
+const notJson = () => new MalformedJson('The body is not valid JSON.')
 
 function textOf(bytes: Buffer): string {
   try {

@@ -1,17 +1,17 @@
-import type { ErrorBody } from '../../domain/errors.schema.ts'
-import type { StreamEvent, TellFailure } from './route.ts'
+import type { ErrorBody } from '../../../domain/errors.schema.ts'
+import type { FailureEvent, StreamEvent } from './gives.ts'
 
 /** As OpenAI's chat streams have it: the SDKs throw it. */
-export const failureAsData: TellFailure = failure => JSON.stringify({ error: fieldsOf(failure) })
+export const failureAsData: FailureEvent = failure => JSON.stringify({ error: fieldsOf(failure) })
 
 /** For a stream of named events. */
-export const failureAsEvent: TellFailure = failure => ({
+export const failureAsEvent: FailureEvent = failure => ({
   event: 'error',
   data: failureAsData(failure, undefined) as string,
 })
 
 /** OpenAI's `error` event of Responses (its API reference, "Streaming events"). */
-export const failureAsTyped: TellFailure = (failure, last) => {
+export const failureAsTyped: FailureEvent = (failure, last) => {
   const { message, code } = fieldsOf(failure)
   return {
     event: 'error',

@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { readUpload } from '../../../api/http/multipart.ts'
-import { FILE_LIMIT_BYTES } from '../../../domain/files/file.service.ts'
+import { Type } from 'typebox'
+import { onlyFile } from '../../../api/http/takes/form.ts'
+import { bodyReader } from '../../../api/http/takes/read-body.ts'
+import { form, raw, type FormBody, type RawBody } from '../../../api/http/takes/takes.ts'
 import { DomainError } from '../../../domain/errors.ts'
-import { refusalOf, rejectedBy, thrownBy } from '../fixtures.ts'
+import { refusalOf, rejectedBy } from '../fixtures.ts'
 
 const FORM = 'multipart/form-data; boundary=edge'
 
@@ -21,17 +23,31 @@ const pieces = (text: string, bytes = 7) => {
   )
 }
 
-function upload(text: string | Readable, type: string | undefined = FORM, headers: Record<string, string> = {}) {
+const NO_JSON = { hold: () => undefined, parse: () => Promise.reject(new Error('there is no JSON here')) }
+const LIMIT_BYTES = 50_000
+const read = bodyReader([
+  raw({ types: ['application/octet-stream', 'application/jsonl', 'text/plain'], mostBytes: LIMIT_BYTES }),
+  form({
+    fields: Type.Object({ purpose: Type.Optional(Type.Enum(['batch', 'vision'])) }),
+    files: { file: { mostBytes: LIMIT_BYTES } },
+    mostFieldBytes: 100,
+  }),
+])
+type Body = FormBody<{ purpose?: string }> | RawBody
+
+async function upload(text: string | Readable, type: string | undefined = FORM, headers: Record<string, string> = {}) {
   const request = typeof text === 'string' ? Readable.from(pieces(text)) : text
-  const all: Record<string, string | undefined> = { 'content-type': type, ...headers }
-  return readUpload(request, name => all[name])
+  const message = Object.assign(request, { headers: { 'content-type': type, ...headers } })
+  const body = (await read?.(message as unknown as IncomingMessage, NO_JSON)) as Body
+  if (body.kind === 'raw') return { filename: undefined, fields: () => ({ purpose: undefined }), bytes: body.bytes }
+  return { ...(await onlyFile(body)), fields: body.fields }
 }
 
 async function readAll(reading: ReturnType<typeof upload>) {
-  const form = await reading
+  const { bytes, filename, fields } = await reading
   const parts: Buffer[] = []
-  for await (const part of form.body) parts.push(part as Buffer)
-  return { bytes: Buffer.concat(parts).toString(), ...form.fields() }
+  for await (const part of bytes) parts.push(part as Buffer)
+  return { bytes: Buffer.concat(parts).toString(), filename, ...fields() }
 }
 
 describe('a form', () => {
@@ -116,11 +132,22 @@ describe('a form that is refused', () => {
     expect((await rejectedBy(DomainError, reading)).status).toBe(400)
   })
 
-  test('for an unknown purpose', async () => {
-    const form = await upload(file('x') + field('purpose', 'world domination') + END)
-    form.body.resume()
-    await once(form.body, 'end')
-    expect(refusalOf(thrownBy(() => form.fields()))).toMatchObject({ status: 400, param: 'purpose' })
+  test('for a field of another value, whose name it says', async () => {
+    const refusal = refusalOf(await rejectedBy(DomainError, readAll(upload(file('x') + field('purpose', 'y') + END))))
+    expect(refusal).toMatchObject({ status: 400, param: 'purpose' })
+  })
+
+  test.each([
+    ['a field', field('purpose', 'x'.repeat(101)) + file('x') + END, 'purpose'],
+    ['a file', file('x'.repeat(LIMIT_BYTES + 1)) + END, 'file'],
+  ])('for %s that is too large', async (_what, text, param) => {
+    const refusal = refusalOf(await rejectedBy(DomainError, readAll(upload(text))))
+    expect(refusal).toMatchObject({ status: 413, param })
+  })
+
+  test('for more fields than anybody needs', async () => {
+    const text = field('other', 'x').repeat(101) + file('x') + END
+    expect(refusalOf(await rejectedBy(DomainError, readAll(upload(text)))).status).toBe(413)
   })
 })
 
@@ -148,10 +175,10 @@ describe('what is no form', () => {
 })
 
 test.each<[string, string, number, boolean]>([
-  ['raw bytes of the limit', 'application/octet-stream', FILE_LIMIT_BYTES, true],
-  ['raw bytes over the limit', 'application/octet-stream', FILE_LIMIT_BYTES + 1, false],
-  ['a form whose file may just fit', FORM, FILE_LIMIT_BYTES + 1_000, true],
-  ['a form that is far too long', FORM, FILE_LIMIT_BYTES * 2, false],
+  ['raw bytes of the limit', 'application/octet-stream', LIMIT_BYTES, true],
+  ['raw bytes over the limit', 'application/octet-stream', LIMIT_BYTES + 1, false],
+  ['a form whose file may just fit', FORM, LIMIT_BYTES + 1_000, true],
+  ['a form that is far too long', FORM, LIMIT_BYTES + 2_000_000, false],
 ])('%s by the length given', async (_what, type, length, isTaken) => {
   const outcome = await upload(file('x') + END, type, { 'content-length': String(length) }).then(
     () => 'taken',

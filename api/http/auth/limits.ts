@@ -1,9 +1,9 @@
-import { rateLimited } from '../../domain/errors.ts'
-import type { RequestAllowance } from '../../domain/limits/request-slice.rules.ts'
-import type { AuthenticatedKey } from '../../domain/tenancy/keys.service.ts'
-import type { ApiDeps } from '../deps.ts'
-import type { Passage } from './passage.ts'
-import type { AnyRoute, Auth, RouteRequest } from './route.ts'
+import { rateLimited } from '../../../domain/errors.ts'
+import type { RequestAllowance } from '../../../domain/limits/request-slice.rules.ts'
+import type { AuthenticatedKey } from '../../../domain/tenancy/keys.service.ts'
+import type { ApiDeps } from '../../deps.ts'
+import type { RequestContext } from '../request-context.ts'
+import type { AnyRequest, AnyRoute } from '../route.ts'
 
 type Deps = Pick<ApiDeps, 'requestLimits' | 'streamLimits'>
 
@@ -12,10 +12,10 @@ export async function limitRequests(
   deps: Deps,
   key: AuthenticatedKey,
   perMinute: number,
-  passage: Passage,
+  context: RequestContext,
 ): Promise<void> {
   const allowance = await deps.requestLimits.admit(key.id, perMinute)
-  Object.assign(passage.headers, headersOf(allowance))
+  Object.assign(context.replyHeaders, headersOf(allowance))
   if (allowance.retryAfterSeconds === undefined) return
   throw rateLimited(`This API key may make ${allowance.limit} requests a minute.`, allowance.retryAfterSeconds)
 }
@@ -33,18 +33,13 @@ export function enterStream(
   route: AnyRoute,
   deps: Deps,
   key: AuthenticatedKey | undefined,
-  request: RouteRequest<undefined, undefined, undefined, Auth>,
+  request: AnyRequest,
 ): Promise<() => void> | undefined {
   if (key === undefined || key.concurrent_streams === null || route.streams?.(request) !== true) return undefined
   return takeSlot(deps, key.id, key.concurrent_streams, request)
 }
 
-async function takeSlot(
-  deps: Deps,
-  keyId: string,
-  slots: number,
-  request: RouteRequest<undefined, undefined, undefined, Auth>,
-): Promise<() => void> {
+async function takeSlot(deps: Deps, keyId: string, slots: number, request: AnyRequest): Promise<() => void> {
   const giveBack = await deps.streamLimits.enter(keyId, slots)
   const leave = () => {
     request.signal.removeEventListener('abort', leave)
