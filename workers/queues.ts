@@ -38,7 +38,7 @@ export interface Queue extends QueueRow {
 
 /** The queues of these workers, with what runs on each. Errors: where a job's activities are on a queue that is none. */
 export function queuesOf(deps: WorkerDeps, roles: readonly Role[]): Queue[] {
-  const queues = new Map(QUEUES.map(queue => [queue.name as string, { ...queue, activities: {} } as Queue]))
+  const queues = new Map<string, Queue>(QUEUES.map(queue => [queue.name, { ...queue, activities: {} }]))
   const place = (byQueue: ReturnType<JobDefinition<WorkerDeps>['activities']>) => {
     for (const [name, activities] of Object.entries(byQueue)) {
       const queue = queues.get(name)

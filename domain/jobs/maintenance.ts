@@ -2,7 +2,7 @@ import type { Log } from '../../infra/log.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import { createLoop, type Loop } from './loop.ts'
-import { countWaitingCommands } from './jobs.sql.ts'
+import { countWaitingCommands } from './commands.sql.ts'
 
 const EVERY_MS = 60_000
 const MONTHS_AHEAD = 12

@@ -4,15 +4,8 @@ import type { Listener } from '../../infra/postgres/listener.ts'
 import type { WorkflowClient } from '../../infra/temporal/workflow-client.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { carryAgainAfterMs, workflowIdOf, kindOf, type JobKind, type JobRun } from './jobs.rules.ts'
-import {
-  claimCommands,
-  givePlaces,
-  JOB_COMMANDS,
-  JOB_PLACES,
-  setCommandDelivered,
-  setCommandFailed,
-  type ClaimedCommand,
-} from './jobs.sql.ts'
+import { claimCommands, setCommandDelivered, setCommandFailed, type ClaimedCommand } from './commands.sql.ts'
+import { givePlaces, JOB_COMMANDS, JOB_PLACES } from './jobs.sql.ts'
 
 /** A kind of jobs, and how one ends as cancelled that never got its place, and so has no workflow. */
 export interface RelayedKind extends JobKind {
