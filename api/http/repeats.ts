@@ -33,7 +33,7 @@ export const requestKeyOf = (request: IncomingMessage, digest: (() => Buffer) | 
 
 /**
  * Handles a request with an Idempotency-Key once: one that comes again is given the same reply. A call that fails
- * before it used anything frees its key. With a key the call goes on when its client leaves, since that client may ask
+ * before it used anything frees its key. What is kept is of the account's storage, which must not be full. With a key the call goes on when its client leaves, since that client may ask
  * again, unless the request says that it is to be canceled then.
  */
 export async function handleOnce(route: AnyRoute, deps: ApiDeps, request: AnyRequest): Promise<unknown> {
@@ -62,6 +62,7 @@ async function handleAndKeep(deps: ApiDeps, claim: ReplyClaim, request: AnyReque
     request.annotate(fields)
   }
   try {
+    await deps.requireStorage(claim.owner.userId)
     const result = await handle({ ...request, annotate, signal })
     if (result instanceof EventStream) return keptEvents(result, { requestId, outcome, signal, outlives, release })
     release()

@@ -11,14 +11,24 @@ import type { ChatCompletionRequest } from './chat.schema.ts'
 import type { ChatPart } from './chat-stream.ts'
 import { statedLimitOf } from './output-limit.rules.ts'
 import { passedFields } from './passed-fields.rules.ts'
-import { deleteExpiredReplies, selectReply, upsertReply, type CachedReply } from './reply-cache.sql.ts'
+import {
+  deleteExpiredReplies,
+  selectReply,
+  upsertReply,
+  type CacheBounds,
+  type CachedReply,
+} from './reply-cache.sql.ts'
 
 interface Deps {
   db: Database
   log: Log
 }
 
-const LIFE_SECONDS = 60 * 60
+/**
+ * Of an account. Not of its storage quota: a cache that is full must not keep files from being stored, nor need what it
+ * has be counted through a crash, which empties it.
+ */
+const BOUNDS: CacheBounds = { lifeSeconds: 60 * 60, mostReplies: 1_000, mostBytes: 32 * 1024 * 1024 }
 const LARGEST_REPLY_CHARACTERS = 256 * 1024
 const SWEEP_LIMIT = 1_000
 /** A reply that was cut off is no answer to keep. */
@@ -36,7 +46,7 @@ export async function keepReply(deps: Deps, owner: Owner, request: ChatCompletio
   if (!reply.choices.every(choice => WHOLE.has(choice['finish_reason']))) return
   if (isLarge(reply) || JSON.stringify(reply).length > LARGEST_REPLY_CHARACTERS) return
   try {
-    await upsertReply(deps.db, owner, hashOf(request), reply, LIFE_SECONDS)
+    await upsertReply(deps.db, owner, hashOf(request), reply, BOUNDS)
   } catch (error) {
     deps.log.warn({ err: error }, 'a reply could not be cached')
   }

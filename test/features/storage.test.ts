@@ -8,7 +8,7 @@ import {
 } from '../../domain/storage/storage.service.ts'
 import { ipop, ipopJson } from '../cli/ipop.ts'
 import { chatRow, startBatch, untilEnded } from '../support/batches.ts'
-import { chatOf } from '../support/chats.ts'
+import { CHAT, chatOf, upstreamCallsOf } from '../support/chats.ts'
 import { testDatabase } from '../support/database.ts'
 import { expectError } from '../support/errors.ts'
 import { fakePrompt } from '../support/fake-upstream.ts'
@@ -120,6 +120,20 @@ describe('a quota', () => {
     expect((await tenant.api.post('/chat/completions', chatOf({}))).status).toBe(200)
     await tenant.api.delete(`/files/${file.id}`)
     expect((await respond(tenant)).status).toBe(200)
+  })
+
+  test('is one of kept replies too: calls with an Idempotency-Key need room, and are told again without', async () => {
+    const tenant = await withQuota(1_000)
+    const call = (key: string) =>
+      tenant.api.post(CHAT, chatOf({ id: tenant.keyId, reply: 'z'.repeat(2_000) }), { 'idempotency-key': key })
+    expect((await call('first')).status).toBe(200)
+    expect(await kindsOf(tenant)).toEqual(['kept_replies'])
+    expectError(await call('second'), 403, EXCEEDED)
+    expect((await call('first')).headers.get('idempotent-replayed')).toBe('true')
+    expect(await upstreamCallsOf(tenant)).toHaveLength(1)
+    await setStorageQuota({ db }, tenant.userId, 10_000n)
+    expect((await call('second')).status).toBe(200)
+    expect(await upstreamCallsOf(tenant)).toHaveLength(2)
   })
 
   test('stops an upload that exceeds it while it comes, and leaves nothing of it', async () => {
