@@ -65,6 +65,10 @@ export const unauthorized = (message: string) => new DomainError(401, 'unauthori
 export const paymentRequired = (message: string) =>
   new DomainError(402, 'payment_required', message, { type: 'insufficient_credit' })
 
+/** Whether the account's credit does not cover what was asked. */
+export const isPaymentRequired = (error: unknown): error is DomainError =>
+  error instanceof DomainError && error.status === 402
+
 /** The account's free credit is less than what is needed. */
 export class InsufficientCredit extends DomainError {
   readonly freeNanos: bigint

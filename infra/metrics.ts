@@ -30,7 +30,7 @@ export function createMetrics(service: string) {
     }),
     unchargedUsd: new Counter({
       name: 'ipop_uncharged_usd_total',
-      help: 'Paid upstream for attempts of turns that failed, at our prices, and charged to nobody',
+      help: 'Used upstream by attempts of jobs that failed, at our prices, and charged to nobody',
       labelNames: ['upstream'],
       registers,
     }),

@@ -26,7 +26,7 @@ import {
   type RowContext,
 } from './row.rules.ts'
 import { insertChunks, insertRows, type NewRow } from './row.sql.ts'
-import { badRequest, DomainError, paymentRequired } from '../errors.ts'
+import { badRequest, DomainError, isPaymentRequired, paymentRequired } from '../errors.ts'
 
 interface Deps extends ThreadDeps {
   db: Database
@@ -172,7 +172,7 @@ async function begin(deps: Deps, job: JobContext, batch: BatchRow, census: Censu
   try {
     await withHold(deps.db, owner.userId, start)
   } catch (error) {
-    if (!(error instanceof DomainError && error.status === 402)) throw error
+    if (!isPaymentRequired(error)) throw error
     return failBatch(deps, job, batch, error.message)
   }
   return {

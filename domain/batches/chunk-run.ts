@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { Log } from '../../infra/log.ts'
+import type { Metrics } from '../../infra/metrics.ts'
 import type { ObjectStore } from '../../infra/objects/store.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { isTransientDatabaseError } from '../../infra/postgres/sqlstate.ts'
@@ -8,6 +9,7 @@ import { DomainError } from '../errors.ts'
 import { objectKeyOf } from '../files/file.service.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { inRun } from '../jobs/run-transaction.ts'
+import { noteUncharged } from '../jobs/uncharged.ts'
 import { availableNanos, heldFor, requireAccount } from '../ledger/ledger.service.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import type { Progress } from './batch.rules.ts'
@@ -23,6 +25,7 @@ export interface ChunkDeps extends RowRunDeps {
   objects: ObjectStore
   gate: FairGate
   commitRow: CommitRow
+  metrics: Metrics
   log: Log
 }
 
@@ -129,9 +132,17 @@ async function commitOrFail(deps: ChunkDeps, row: FinishedRow): Promise<RowCommi
       { batchId: row.result.batchId, row: row.result.rowIndex, err: error },
       'a result could not be stored',
     )
+    await noteRowUncharged(deps, row, error)
     const result = { ...row.result, outputLine: null, error: rowErrorOf(error) }
     return deps.commitRow({ userId: row.userId, result, call: undefined })
   }
+}
+
+async function noteRowUncharged(deps: ChunkDeps, { result, call }: FinishedRow, error: unknown): Promise<void> {
+  if (call === undefined) return
+  const { batchId: resourceId, rowIndex } = result
+  const upstream = call.upstream ?? 'none'
+  await noteUncharged(deps, { resourceId, upstream, nanos: call.costNanos, error, of: { row: rowIndex } })
 }
 
 /** Runs the row where there is credit for it: before its first try, and after every time it had to wait. */

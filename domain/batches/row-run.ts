@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isLarge } from '../../infra/large-json.ts'
 import { textOfReply } from '../../infra/upstreams/normal/reply.ts'
 import { embeddingsUsageOf, usageOf as reportedUsageOf } from '../../infra/upstreams/normal/usage.ts'
-import { answeredFields, type CallRecord, type TokenUsage, type UsageSource } from '../calls/call.rules.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { callRecord } from '../calls/call-record.rules.ts'
+import type { CallRecord, CallResult } from '../calls/call.rules.ts'
+import { ratesOf, type Rates } from '../catalog/pricing.rules.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
@@ -17,7 +18,7 @@ import { BACKGROUND_PRIORITY, callPolicyOf, type CallPolicy } from '../routing/c
 import type { Pauses } from '../routing/pauses.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, UPSTREAM_UNREACHABLE, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
-import type { ThreadDeps } from '../threads/thread-work.ts'
+import type { Asker, ThreadDeps } from '../threads/thread-work.ts'
 import { outputLine } from './batch.rules.ts'
 import type { BatchRow } from './batch.sql.ts'
 import { readLine } from './row-line.ts'
@@ -60,8 +61,10 @@ export async function runRow(
   const asker = { tenant: batch.user_id, signal }
   const parsed = parseRow(await readLine(deps, asker, row.line), context)
   const startedAt = new Date()
-  const answer = await callPatiently(deps, await routedCall(deps, batch, parsed, row.requestId, signal), whileAway)
-  const call = await callRecord(deps, batch, parsed, row.requestId, startedAt, answer)
+  const sent = await sentCallOf(deps, asker, batch, parsed)
+  const routed = await routedCall(deps, batch, parsed, sent, row.requestId, signal)
+  const answer = await callPatiently(deps, routed, whileAway)
+  const call = await recordOfRow(deps, batch, parsed, sent.rates, row.requestId, startedAt, answer)
   const line = outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json))
   return { line: isLarge(line) ? textOf(await deps.threadWork.writeJson(asker, line)) : JSON.stringify(line), call }
 }
@@ -71,61 +74,77 @@ const textOf = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
 
 type Answer = Awaited<ReturnType<typeof callForJson>>
 
+interface SentCall extends Pick<RoutedCall, 'path' | 'body'> {
+  rates: Rates
+}
+
+/** What leaves, and what its tokens cost. Errors: 400, 503. */
+async function sentCallOf(
+  deps: RowRunDeps,
+  asker: Asker,
+  { endpoint }: BatchRow,
+  { body, model }: ParsedRow,
+): Promise<SentCall> {
+  if (endpoint === 'embeddings') {
+    const passed = { ...passedEmbeddingFields(body), input: body['input'] }
+    return { path: '/embeddings', body: passed, rates: ratesOf(model.price) }
+  }
+  const sizes = sizesOfLarge(deps, asker, body as ChatCompletionRequest)
+  const sent = sentRow({ body, model }, sizes === undefined ? undefined : await sizes)
+  return { path: '/chat/completions', body: sent.body, rates: sent.rates }
+}
+
 async function routedCall(
   deps: RowRunDeps,
   batch: BatchRow,
-  { body, model }: ParsedRow,
+  { body: asked, model }: ParsedRow,
+  { path, body }: SentCall,
   requestId: string,
   signal: AbortSignal,
 ): Promise<RoutedCall> {
   const owner = { userId: batch.user_id, projectId: batch.project_id }
   // The hold was placed for hosted routes.
   const policy: CallPolicy = {
-    ...callPolicyOf(metadataOf(body), batch.key_rules),
+    ...callPolicyOf(metadataOf(asked), batch.key_rules),
     priority: BACKGROUND_PRIORITY,
     ownKeys: 'never',
   }
   const routes = await planRoutes(deps, { owner, model, policy })
-  const routed = { requestId, owner, model, policy, routes, signal }
-  if (batch.endpoint === 'embeddings')
-    return { ...routed, path: '/embeddings', body: { ...passedEmbeddingFields(body), input: body['input'] } }
-  const sizes = sizesOfLarge(deps, { tenant: batch.user_id, signal }, body as ChatCompletionRequest)
-  const sent = sentRow({ body, model }, sizes === undefined ? undefined : await sizes)
-  return { ...routed, path: '/chat/completions', body: sent.body }
+  return { requestId, owner, model, policy, routes, signal, path, body }
 }
 
-async function callRecord(
+async function recordOfRow(
   deps: RowRunDeps,
   batch: BatchRow,
   parsed: ParsedRow,
+  rates: Rates,
   requestId: string,
-  startedAt: Date,
-  answer: Answer,
+  createdAt: Date,
+  { route, fallbackCount, json }: Answer,
 ): Promise<CallRecord> {
-  const { usage, source } = await usageOf(deps, batch, parsed, answer.json)
-  return {
-    id: requestId,
-    owner: { userId: batch.user_id, projectId: batch.project_id },
-    keyId: batch.api_key_id,
-    surface: 'batch',
-    resourceId: batch.id,
-    model: parsed.model.id,
-    requestedModel: null,
-    metadata: metadataOf(parsed.body),
-    replayOf: null,
-    ...answeredFields(answer.route),
-    status: 'completed',
-    errorCode: null,
-    streamed: false,
-    usage,
-    usageSource: source,
-    costNanos: priceOfCall(parsed.model.price, usage, 'batch'),
-    cacheHit: false,
-    fallbackCount: answer.fallbackCount,
-    durationMs: Date.now() - startedAt.getTime(),
-    firstTokenMs: null,
-    createdAt: startedAt,
-  }
+  const result = await usageOf(deps, batch, parsed, json)
+  return callRecord(
+    {
+      id: requestId,
+      owner: { userId: batch.user_id, projectId: batch.project_id },
+      keyId: batch.api_key_id,
+      surface: 'batch',
+      resourceId: batch.id,
+      model: parsed.model.id,
+      requestedModel: null,
+      metadata: metadataOf(parsed.body),
+      streamed: false,
+      createdAt,
+    },
+    {
+      status: 'completed',
+      answer: route,
+      fallbackCount,
+      result,
+      price: { rates, tier: 'batch' },
+      durationMs: Date.now() - createdAt.getTime(),
+    },
+  )
 }
 
 /** The closed reply that the row's line holds: what the operation itself would have answered. */
@@ -172,7 +191,7 @@ async function usageOf(
   batch: BatchRow,
   { body, model }: ParsedRow,
   reply: Record<string, unknown>,
-): Promise<{ usage: TokenUsage; source: UsageSource }> {
+): Promise<CallResult> {
   const usage = reply['usage']
   if (batch.endpoint === 'embeddings') {
     const reported = embeddingsUsageOf(usage)

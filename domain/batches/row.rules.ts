@@ -1,10 +1,10 @@
 import { requireUsableModel, type ModelDirectory } from '../catalog/model-access.rules.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { priceOfCall, ratesOf } from '../catalog/pricing.rules.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { requireChatRequest } from '../chat/chat.rules.ts'
 import { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import type { ChatSizes } from '../chat/chat-sizes.rules.ts'
-import { sentChat, type SentChat } from '../chat/sent-chat.rules.ts'
+import { sentChat, worstPriceOf, type SentChat } from '../chat/sent-chat.rules.ts'
 import { mostEmbeddingTokens, requireEmbeddingsRequest } from '../embeddings/embeddings.rules.ts'
 import { badRequest, DomainError } from '../errors.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
@@ -119,9 +119,9 @@ export const sentRow = ({ body, model }: Pick<ParsedRow, 'body' | 'model'>, size
 
 /** The most that the row can cost at the batch price. Errors: 400. */
 export function worstPrice(row: ParsedRow, endpoint: BatchEndpoint, sizes?: ChatSizes): Nanos {
-  const { price } = row.model
-  if (endpoint === 'chat_completions') return priceOfCall(price, sentRow(row, sizes).most, 'batch')
-  return priceOfCall(price, { input: mostEmbeddingTokens(row.body['input'], row.model), output: 0 }, 'batch')
+  if (endpoint === 'chat_completions') return worstPriceOf(sentRow(row, sizes), 'batch')
+  const input = mostEmbeddingTokens(row.body['input'], row.model)
+  return priceOfCall(ratesOf(row.model.price), { input, output: 0 }, 'batch')
 }
 
 /** What a row's caller is told of a failure. */

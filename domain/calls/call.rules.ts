@@ -21,17 +21,16 @@ export interface TokenUsage {
   reasoning?: number | undefined
 }
 
-/** The route that answered, as a call's record has it. */
-export function answeredFields(
-  answer: { upstream: { id: string }; model: string; credentialId?: string } | undefined,
-): Pick<CallRecord, 'upstream' | 'upstreamModel' | 'providerBilled' | 'credentialId'> {
-  return {
-    upstream: answer?.upstream.id ?? null,
-    upstreamModel: answer?.model ?? null,
-    providerBilled: answer?.credentialId !== undefined,
-    credentialId: answer?.credentialId ?? null,
-  }
+/** What a call has used, and its price where that is not by tokens. */
+export interface CallResult {
+  usage: TokenUsage
+  source: UsageSource
+  costNanos?: Nanos
+  /** What the project's content policy keeps of it. */
+  content?: KeptContent | undefined
 }
+
+export const NOTHING_USED: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
 
 /** One model call as it is recorded and billed: the id is fixed before the first attempt and makes both unique. */
 export interface CallRecord {

@@ -68,6 +68,7 @@ export const wireCall = (call: CallRecord) => ({
   tokens_in: call.usage.input,
   tokens_out: call.usage.output,
   cached_tokens: call.usage.cached,
+  cache_write_tokens: call.usage.cacheWrites,
   reasoning_tokens: call.usage.reasoning,
   usage_source: call.usageSource,
   cost_nanos: call.costNanos.toString(),
@@ -84,8 +85,8 @@ export const wireCall = (call: CallRecord) => ({
 })
 
 const COLUMNS = `id, user_id, project_id, api_key_id, surface, resource_id, model, upstream, upstream_model, status,
-  error_code, streamed, tokens_in, tokens_out, cached_tokens, reasoning_tokens, usage_source, cost_nanos,
-  provider_billed, fallback_count, duration_ms, first_token_ms, created_at, requested_model, metadata, replay_of,
+  error_code, streamed, tokens_in, tokens_out, cached_tokens, cache_write_tokens, reasoning_tokens, usage_source,
+  cost_nanos, provider_billed, fallback_count, duration_ms, first_token_ms, created_at, requested_model, metadata, replay_of,
   credential_id, cache_hit`
 
 /** Json and not jsonb, which is made to be looked into often: it takes twice as long to read once. */
@@ -94,7 +95,7 @@ WITH sent AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::json) AS c(
     id uuid, user_id text, project_id text, api_key_id text, surface text, resource_id text, model text, upstream text,
     upstream_model text, status text, error_code text, streamed boolean, tokens_in integer, tokens_out integer,
-    cached_tokens integer, reasoning_tokens integer, usage_source text, cost_nanos bigint, provider_billed boolean,
+    cached_tokens integer, cache_write_tokens integer, reasoning_tokens integer, usage_source text, cost_nanos bigint, provider_billed boolean,
     fallback_count integer, duration_ms integer, first_token_ms integer, created_at timestamptz,
     requested_model text, metadata jsonb, replay_of uuid, credential_id text, cache_hit boolean)
 ), locked AS MATERIALIZED (

@@ -1,23 +1,17 @@
 import type { Log } from '../../infra/log.ts'
 import { isAborted, UpstreamFailure } from '../../infra/upstreams/upstream.ts'
-import type { KeptContent } from '../capture/capture.rules.ts'
 import type { Route } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
+import type { Rates } from '../catalog/pricing.rules.ts'
 import type { IpopMetadata } from '../chat/chat.schema.ts'
 import type { PublicRequestMetadata } from '../chat/metadata.schema.ts'
 import { DomainError } from '../errors.ts'
 import type { Balances, Reservation } from '../ledger/balances.ts'
 import { usdNumber, type Nanos } from '../ledger/money.rules.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
-import {
-  answeredFields,
-  type CallRecord,
-  type CallStatus,
-  type CallSurface,
-  type TokenUsage,
-  type UsageSource,
-} from './call.rules.ts'
+import { callRecord } from './call-record.rules.ts'
+import { NOTHING_USED, type CallRecord, type CallResult, type CallStatus, type CallSurface } from './call.rules.ts'
+import type { CostBounds } from './cost-bounds.ts'
 import type { RecordCall } from './call.service.ts'
 import type { OpenCalls } from './open-calls.ts'
 
@@ -37,7 +31,7 @@ export interface CallDeps {
 }
 
 /** A call as it is admitted. */
-export interface CallStart {
+export interface CallStart extends CostBounds {
   requestId: string
   caller: Caller
   model: CatalogEntry
@@ -47,37 +41,16 @@ export interface CallStart {
   metadata: PublicRequestMetadata | null
   /** The routes that it may take. */
   routes: readonly Route[]
-  /** The most it may cost by the price card. */
-  worstCaseNanos: Nanos
-  /** A closer bound, where the account cannot pay that one. */
-  counted?: CountedBound | undefined
+  /** What its tokens cost. */
+  rates: Rates
   streamed: boolean
   replayOf?: string | undefined
   /** Told the figures of the call when it ends. */
   annotate(facts: CallFacts): void
 }
 
-/** A bound of a call's cost that is dear to find, since a tokenizer runs. */
-export interface CountedBound {
-  /** It is hardly less: whoever cannot pay this much is refused without counting. */
-  leastNanos: Nanos
-  /** Undefined where it cannot be counted. */
-  count(): Nanos | undefined
-}
-
-/** What a call has used, and its price where that is not by tokens. */
-export interface CallResult {
-  usage: TokenUsage
-  source: UsageSource
-  costNanos?: Nanos
-  /** What the project's content policy keeps of it. */
-  content?: KeptContent | undefined
-}
-
 /** The error of a call whose process ended without a word. */
 const PROCESS_LOST = 'process_lost'
-
-export const NOTHING_USED: CallResult = { usage: { input: 0, output: 0 }, source: 'none' }
 
 /**
  * One model call from admission to its record, on any surface. Ending it records and bills it; a second end changes
@@ -153,17 +126,11 @@ export class ModelCall {
 
   private async end(status: CallStatus, errorCode: string | null, result: CallResult): Promise<Nanos> {
     this.ended = true
-    const { usage } = result
-    const { model } = this.start
-    const costNanos = this.costOf(result)
-    this.start.annotate({
-      model: model.id,
-      tokensIn: usage.input,
-      tokensOut: usage.output,
-      costUsd: usdNumber(costNanos),
-    })
+    const record = this.record(status, errorCode, result)
+    const { model, usage, costNanos } = record
+    this.start.annotate({ model, tokensIn: usage.input, tokensOut: usage.output, costUsd: usdNumber(costNanos) })
     try {
-      await this.deps.recordCall(this.record(status, errorCode, costNanos, result), this.reservation)
+      await this.deps.recordCall(record, this.reservation)
     } finally {
       // One whose recording failed may have been charged all the same.
       this.reservation.settle(costNanos)
@@ -174,48 +141,41 @@ export class ModelCall {
 
   /** What is recorded of it where its process is lost: it failed, and what it had delivered is billed. */
   ifLost(): CallRecord {
-    const result = this.isAnswered ? this.delivered() : NOTHING_USED
-    const cost = this.costOf(result)
-    const costNanos = cost < this.start.worstCaseNanos ? cost : this.start.worstCaseNanos
-    return { ...this.record('failed', PROCESS_LOST, costNanos, result), metadata: null, content: undefined }
+    const record = this.record('failed', PROCESS_LOST, this.isAnswered ? this.delivered() : NOTHING_USED)
+    const { worstCaseNanos } = this.start
+    const costNanos = record.costNanos < worstCaseNanos ? record.costNanos : worstCaseNanos
+    return { ...record, costNanos, metadata: null, content: undefined }
   }
 
-  private record(status: CallStatus, errorCode: string | null, costNanos: Nanos, result: CallResult): CallRecord {
-    const { caller, model, requestId } = this.start
-    const answered = answeredFields(this.route)
-    return {
-      id: requestId,
-      owner: caller.owner,
-      keyId: caller.keyId,
-      surface: this.start.surface,
-      resourceId: null,
-      model: model.id,
-      requestedModel: this.start.requestedModel,
-      metadata: this.start.metadata,
-      replayOf: this.start.replayOf ?? null,
-      upstream: answered.upstream,
-      upstreamModel: answered.upstreamModel,
-      providerBilled: answered.providerBilled,
-      credentialId: answered.credentialId,
-      status,
-      errorCode,
-      streamed: this.start.streamed,
-      usage: result.usage,
-      usageSource: result.source,
-      costNanos,
-      cacheHit: this.isFromCache,
-      fallbackCount: this.fallbackCount,
-      durationMs: this.elapsedMs(),
-      firstTokenMs: this.firstTokenMs,
-      createdAt: this.createdAt,
-      content: result.content,
-    }
-  }
-
-  /** What the caller's own key or the cache paid for costs no credit. */
-  private costOf({ costNanos, usage }: CallResult): Nanos {
-    if (this.isFromCache || this.route?.credentialId !== undefined) return 0n
-    return costNanos ?? priceOfCall(this.start.model.price, usage, 'standard')
+  private record(status: CallStatus, errorCode: string | null, result: CallResult): CallRecord {
+    const { caller, model, requestId, surface, requestedModel, metadata, replayOf, streamed, rates } = this.start
+    const { owner, keyId } = caller
+    const { createdAt } = this
+    return callRecord(
+      {
+        id: requestId,
+        owner,
+        keyId,
+        surface,
+        model: model.id,
+        requestedModel,
+        metadata,
+        replayOf,
+        streamed,
+        createdAt,
+      },
+      {
+        status,
+        errorCode,
+        answer: this.route,
+        fallbackCount: this.fallbackCount,
+        cacheHit: this.isFromCache,
+        result,
+        price: { rates, tier: 'standard' },
+        durationMs: this.elapsedMs(),
+        firstTokenMs: this.firstTokenMs,
+      },
+    )
   }
 
   private metadata(costUsd: number): IpopMetadata {

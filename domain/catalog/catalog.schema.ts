@@ -169,6 +169,8 @@ export const PublicReady = Type.Object(
 )
 export type PublicReady = Static<typeof PublicReady>
 
+const OutputLimitName = Type.Enum(['max_tokens', 'max_completion_tokens'])
+
 const CatalogRoute = Type.Object({
   upstream: Type.String(),
   /** The model's id there. */
@@ -176,6 +178,8 @@ const CatalogRoute = Type.Object({
   /** What calls that name a tier in their metadata order routes by. */
   quality: Type.Optional(Type.Enum(['low_cost', 'balanced', 'premium'])),
   latency: Type.Optional(Type.Enum(['fast', 'balanced', 'deep'])),
+  /** The one name of the output limit that is told, where the upstream refuses the other for this model; both unless told. */
+  output_limit_name: Type.Optional(OutputLimitName),
 })
 export type CatalogRoute = Static<typeof CatalogRoute>
 
@@ -222,6 +226,12 @@ export const CatalogEntry = Type.Object(
       input: Type.Number({ minimum: 0 }),
       cached_input: Type.Number({ minimum: 0 }),
       output: Type.Number({ minimum: 0 }),
+      /** Of input that is written to the provider's cache for minutes; that of input unless told. */
+      cache_write: Type.Optional(Type.Number({ minimum: 0 })),
+      /** The same for an hour; that for minutes unless told. */
+      cache_write_1h: Type.Optional(Type.Number({ minimum: 0 })),
+      /** Whether input is written to the cache, at that price, though the request does not ask for it. */
+      caches_unasked: Type.Optional(Type.Boolean()),
       /** USD an image: what is charged where the provider does not tell its cost. */
       image: Type.Optional(Type.Number({ minimum: 0 })),
       /** The most that an image can cost, of any size: what is reserved, and charged at the most. */

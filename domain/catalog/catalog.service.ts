@@ -192,8 +192,15 @@ function flagsOf(deps: Deps, entry: CatalogEntry): string[] {
   return [
     ...(sandboxed ? ['sandbox'] : []),
     ...(entry.price_note === undefined ? [] : [`price_note: ${entry.price_note}`]),
+    ...cacheWriteFlags(entry),
   ]
 }
+
+/** The contract's price card has no place for them. */
+const cacheWriteFlags = ({ price: { cache_write, cache_write_1h } }: CatalogEntry): string[] => [
+  ...(cache_write === undefined ? [] : [`cache_write_token_rate: ${cache_write}`]),
+  ...(cache_write_1h === undefined ? [] : [`cache_write_1h_token_rate: ${cache_write_1h}`]),
+]
 
 export const priceCard = (entry: CatalogEntry, tier: ServiceTier): ProviderPriceCard => ({
   provider: entry.owned_by,

@@ -15,6 +15,8 @@ export interface Route {
   model: string
   quality?: CatalogRoute['quality']
   latency?: CatalogRoute['latency']
+  /** The one name of the output limit that is told for this model. */
+  output_limit_name?: CatalogRoute['output_limit_name']
   /** The caller's own provider credential that pays for it. */
   credentialId?: string
 }

@@ -4,12 +4,11 @@ import { admitCall, callFromCache } from '../calls/admission.ts'
 import type { CallDeps, CallFacts, CallStart } from '../calls/model-call.ts'
 import type { CallSurface } from '../calls/call.rules.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { callPolicyOf, type CallPolicy } from '../routing/call-policy.rules.ts'
 import { DomainError } from '../errors.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, callForJson, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
-import type { ThreadDeps } from '../threads/thread-work.ts'
+import type { Asker, ThreadDeps } from '../threads/thread-work.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
 import { ChatCall } from './chat-call.ts'
 import { requireChatRequest } from './chat.rules.ts'
@@ -20,6 +19,7 @@ import { requireWithinWindow } from './context-window.ts'
 import { countedBoundOf } from './counted-bound.ts'
 import { LARGE_CHARACTERS } from '../../infra/large-json.ts'
 import { measuredChat } from './sent-chat.ts'
+import { worstPriceOf } from './sent-chat.rules.ts'
 import { completionView, isSandboxReply } from './reply.rules.ts'
 import { chunksOfReply, findReply, keepingReply, keepReply, usesCache } from './reply-cache.ts'
 import type { CachedReply } from './reply-cache.sql.ts'
@@ -145,7 +145,7 @@ async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
   const { caller } = chat
   const model = requireUsableModel(deps.catalog, chat.request.model, caller.rules)
   requireChatRequest(chat.request, model)
-  const asker = { tenant: caller.owner.userId, signal: chat.signal }
+  const asker = askerOf(chat)
   const measured = measuredChat(deps, asker, chat.request, model)
   const sent = measured instanceof Promise ? await measured : measured
   const { request, body } = sent
@@ -159,8 +159,9 @@ async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
     requestedModel: request.model,
     metadata: request.metadata ?? null,
     routes,
-    worstCaseNanos: priceOfCall(model.price, sent.most, 'standard'),
-    counted: countedBoundOf(sent, model),
+    rates: sent.rates,
+    worstCaseNanos: worstPriceOf(sent, 'standard'),
+    counted: countedBoundOf(deps, asker, sent, model),
     streamed: request.stream === true,
     replayOf: chat.replayOf,
     annotate: facts => chat.annotate(facts),
@@ -168,6 +169,8 @@ async function planChat(deps: ChatDeps, chat: ChatRequest): Promise<ChatPlan> {
   const isCached = usesCache(request) && sent.bytes <= LARGE_CHARACTERS
   return { request, body, policy, start, isCached }
 }
+
+const askerOf = ({ caller, signal }: ChatRequest): Asker => ({ tenant: caller.owner.userId, signal })
 
 /** Reserves the credit, and looks at the context window. */
 async function admit(
@@ -178,9 +181,8 @@ async function admit(
   const { model, requestId } = start
   const call = await admitCall(deps, start)
   // After the credit: counting a very long text takes its time.
-  const asker = { tenant: chat.caller.owner.userId, signal: chat.signal }
   try {
-    const counted = requireWithinWindow(deps, asker, request, model)
+    const counted = requireWithinWindow(deps, askerOf(chat), request, model)
     if (counted !== undefined) await counted
   } catch (error) {
     call.release()

@@ -2,15 +2,14 @@ import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { Asker, ThreadWork } from '../threads/thread-work.ts'
 import { contextTooLong } from './chat.rules.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
+import { FAMILY_FACTOR } from './token-families.rules.ts'
 
 /** Fewer bytes than this a token are seen only in odd texts: below it no tokenizer needs to run. */
 const FEWEST_BYTES_PER_TOKEN = 2
-/** Tokenizers of other families differ from o200k_base by less than this factor. */
-const FAMILY_FACTOR = 2
 
 /**
  * Refuses an input that certainly exceeds the model's window; where it may fit, the upstream decides. Certain means
- * counted with the model's own tokenizer, or twice too long by another one; counted no further than that.
+ * counted with the model's own tokenizer, or so much too long by another one that its own has more too; counted no further than that.
  * Undefined where it fits without counting. Errors: 400, those of the thread.
  */
 export function requireWithinWindow(

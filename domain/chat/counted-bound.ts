@@ -1,29 +1,34 @@
-import { countTextTokens } from '../../infra/tokenizer/text-tokens.ts'
-import type { CountedBound } from '../calls/model-call.ts'
+import type { CountedBound } from '../calls/cost-bounds.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { mostPriceOfCall, priceOfCall } from '../catalog/pricing.rules.ts'
+import type { Asker, ThreadDeps } from '../threads/thread-work.ts'
 import { mostCountedTokens, withoutImageData } from './input-bound.rules.ts'
 import type { SentChat } from './sent-chat.rules.ts'
+import { countableOf, mostTokensOf } from './token-families.rules.ts'
 
-/** Counting holds the event loop for about a millisecond a kilobyte: what is longer keeps its bound by bytes. */
-const MOST_COUNTED_BYTES = 32 * 1024
-/** Tokenizers of other families have at most so many tokens for one of o200k_base, which has one for three digits. */
-const FAMILY_FACTOR = 3
+/** What is longer keeps its bound by bytes: a thread counts about a kilobyte a millisecond, for who pays nothing yet. */
+const MOST_COUNTED_BYTES = 128 * 1024
 
-/** The closer bound of a chat that the account cannot pay by its bytes. Undefined where it is too long to be counted. */
+/**
+ * The closer bound of a chat that the account cannot pay by its bytes, counted in a thread. Undefined where it is too
+ * long to be counted.
+ */
 export function countedBoundOf(
-  { body, most, least, textBytes }: SentChat,
+  { threadWork }: ThreadDeps,
+  asker: Asker,
+  { body, rates, most, least, textBytes }: SentChat,
   model: CatalogEntry,
 ): CountedBound | undefined {
   if (textBytes > MOST_COUNTED_BYTES) return undefined
   return {
-    leastNanos: priceOfCall(model.price, least, 'standard'),
-    count: () => {
+    leastNanos: priceOfCall(rates, least, 'standard'),
+    count: async () => {
       const text = JSON.stringify(withoutImageData(body))
-      const counted = countTextTokens(text, model.tokenizer ?? 'o200k_base')
-      const tokens = model.tokenizer === undefined ? counted * FAMILY_FACTOR : counted
-      const input = Math.min(most.input, mostCountedTokens(body, tokens, model))
-      return priceOfCall(model.price, { input, output: most.output }, 'standard')
+      const countable = countableOf(text, model)
+      const texts = { most: model.max_input_tokens, texts: [countable.text], encoding: model.tokenizer ?? 'o200k_base' }
+      const { tokens } = await threadWork.countTexts(asker, texts)
+      const input = Math.min(most.input, mostCountedTokens(body, mostTokensOf(countable, tokens, model), model))
+      return mostPriceOfCall(rates, { input, output: most.output }, 'standard')
     },
   }
 }

@@ -1,9 +1,9 @@
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { mostPriceOfCall, priceOfCall, ratesOf } from '../catalog/pricing.rules.ts'
 import { badRequest } from '../errors.ts'
 import { nanosOfUsd } from '../ledger/money.rules.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
-import type { ChatSizes } from './chat-sizes.rules.ts'
+import { lifeOf, type ChatSizes } from './chat-sizes.rules.ts'
 import { estimatedInputTokens } from './input-bound.rules.ts'
 import { choicesOf, statedLimitOf, UNSTATED_OUTPUT_TOKENS } from './output-limit.rules.ts'
 
@@ -45,8 +45,9 @@ function affordableTokens(
   const maxCostUsd = request.metadata?.max_cost_usd ?? undefined
   if (maxCostUsd === undefined) return undefined
   const input = estimatedInputTokens(request, sizes?.asked)
-  const left = nanosOfUsd(maxCostUsd) - priceOfCall(model.price, { input, output: 0 }, 'standard')
-  const perMillion = priceOfCall(model.price, { input: 0, output: 1_000_000 }, 'standard') * BigInt(choicesOf(request))
+  const rates = ratesOf(model.price, sizes === undefined ? lifeOf(request) : sizes.life)
+  const left = nanosOfUsd(maxCostUsd) - mostPriceOfCall(rates, { input, output: 0 }, 'standard')
+  const perMillion = priceOfCall(rates, { input: 0, output: 1_000_000 }, 'standard') * BigInt(choicesOf(request))
   if (perMillion === 0n && left >= 0n) return undefined
   const tokens = left <= 0n ? 0 : Number((left * 1_000_000n) / perMillion)
   if (tokens >= 1) return Math.min(tokens, statedLimitOf(request) ?? UNSTATED_OUTPUT_TOKENS, model.max_output_tokens)

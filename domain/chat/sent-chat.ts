@@ -3,7 +3,7 @@ import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { Asker, ThreadWork } from '../threads/thread-work.ts'
 import type { ChatCompletionRequest } from './chat.schema.ts'
 import type { ChatSizes } from './chat-sizes.rules.ts'
-import { sentChat, type SentChat } from './sent-chat.rules.ts'
+import { sentChat, type SentChat, type SentOptions } from './sent-chat.rules.ts'
 
 interface Deps {
   threadWork: Pick<ThreadWork, 'chatSizes'>
@@ -22,9 +22,10 @@ export function measuredChat(
   asker: Asker,
   request: ChatCompletionRequest,
   model: CatalogEntry,
+  options: Omit<SentOptions, 'sizes'> = {},
 ): SentChat | Promise<SentChat> {
   const sizes = sizesOfLarge(deps, asker, request)
   return sizes === undefined
-    ? sentChat(request, model)
-    : sizes.then(known => sentChat(request, model, { sizes: known }))
+    ? sentChat(request, model, options)
+    : sizes.then(known => sentChat(request, model, { ...options, sizes: known }))
 }

@@ -44,6 +44,13 @@ const OPENCODE: Client = {
   ],
 }
 
+const costOf = ({ price }: CatalogEntry) => ({
+  input: price.input,
+  output: price.output,
+  cache_read: price.cached_input,
+  ...(price.cache_write === undefined ? {} : { cache_write: price.cache_write }),
+})
+
 const openCodeModel = (entry: CatalogEntry) => ({
   name: entry.display_name,
   attachment: supports(entry, 'vision'),
@@ -51,7 +58,7 @@ const openCodeModel = (entry: CatalogEntry) => ({
   tool_call: supports(entry, 'tools'),
   modalities: { input: supports(entry, 'vision') ? ['text', 'image'] : ['text'], output: ['text'] },
   limit: { context: entry.max_input_tokens, output: entry.max_output_tokens },
-  cost: { input: entry.price.input, output: entry.price.output, cache_read: entry.price.cached_input },
+  cost: costOf(entry),
 })
 
 /**

@@ -48,6 +48,6 @@ export const upstreamOf = ({ provider, apiKey, baseUrl }: Omit<OpenedCredential,
   external: true,
   wire: PROVIDERS[provider].wire,
   promptCaching: PROVIDERS[provider].promptCaching,
-  refusesMaxTokens: provider === 'openai' && baseUrl === null,
+  outputLimitName: provider === 'openai' && baseUrl === null ? 'max_completion_tokens' : undefined,
   userSupplied: baseUrl !== null,
 })

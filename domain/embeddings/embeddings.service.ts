@@ -1,10 +1,11 @@
 import { embeddingsUsageOf } from '../../infra/upstreams/normal/usage.ts'
 import { linkedAbort } from '../../infra/abort.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
+import type { CallResult } from '../calls/call.rules.ts'
 import { admitCall } from '../calls/admission.ts'
-import type { CallDeps, CallFacts, CallResult, ModelCall } from '../calls/model-call.ts'
+import type { CallDeps, CallFacts, ModelCall } from '../calls/model-call.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { priceOfCall, ratesOf } from '../catalog/pricing.rules.ts'
 import { usageView } from '../chat/usage.rules.ts'
 import { isSandboxReply } from '../chat/reply.rules.ts'
 import { serviceUnavailable } from '../errors.ts'
@@ -95,6 +96,7 @@ async function admit(
   const model = requireUsableModel(deps.catalog, request.model, caller.rules)
   requireEmbeddingsRequest(request, model)
   const policy = callPolicyOf(request.metadata, caller.rules)
+  const rates = ratesOf(model.price)
   const worstCase = { input: mostEmbeddingTokens(request.input, model), output: 0 }
   const call = await admitCall(deps, {
     requestId,
@@ -104,7 +106,8 @@ async function admit(
     requestedModel: request.model,
     metadata: request.metadata ?? null,
     routes: await planRoutes(deps, { owner, model, policy }),
-    worstCaseNanos: priceOfCall(model.price, worstCase, 'standard'),
+    rates,
+    worstCaseNanos: priceOfCall(rates, worstCase, 'standard'),
     streamed: false,
     annotate: facts => embeddings.annotate(facts),
   })

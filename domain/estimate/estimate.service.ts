@@ -5,7 +5,7 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { priceCard } from '../catalog/catalog.service.ts'
 import { requireUsableModel, supports } from '../catalog/model-access.rules.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
+import { priceOfCall, ratesOf } from '../catalog/pricing.rules.ts'
 import { requireChatRequest } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { badRequest } from '../errors.ts'
@@ -45,7 +45,7 @@ export async function estimate(
   const usage: TokenUsage = { input: tokens, output }
   const isWithin = usage.input <= model.max_input_tokens
   if (!isWithin) warnings.push(`The input is longer than the model's window of ${model.max_input_tokens} tokens.`)
-  const costUsd = usdNumber(priceOfCall(model.price, usage, 'standard'))
+  const costUsd = usdNumber(priceOfCall(ratesOf(model.price), usage, 'standard'))
   return {
     object: 'ipop.estimate',
     model: model.id,

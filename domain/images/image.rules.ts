@@ -1,6 +1,5 @@
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { badRequest } from '../errors.ts'
-import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
 import type { ImageGenerationRequest } from './image.schema.ts'
 
 type Fields = Record<string, unknown>
@@ -98,11 +97,4 @@ export function drawnBy(json: Fields): { urls: string[]; text: string | undefine
     text: typeof content === 'string' && content.trim() !== '' ? content : undefined,
     isFiltered: choice['finish_reason'] === 'content_filter' || (typeof refusal === 'string' && refusal !== ''),
   }
-}
-
-/** What the provider says it costs, as a number or the text of one; undefined where it says nothing to be believed. */
-export function reportedCost(json: Fields): Nanos | undefined {
-  const { cost: told } = fieldsOf(json['usage'])
-  const cost = typeof told === 'string' && /^\d{1,6}(\.\d{1,12})?$/.test(told) ? Number(told) : told
-  return typeof cost === 'number' && cost >= 0 && cost < 1_000_000 ? nanosOfUsd(cost) : undefined
 }

@@ -1,12 +1,13 @@
 import type { Outbound } from '../../infra/outbound/outbound.ts'
 import { usageOf } from '../../infra/upstreams/normal/usage.ts'
 import { UpstreamFailure, type UpstreamJson } from '../../infra/upstreams/upstream.ts'
-import type { TokenUsage } from '../calls/call.rules.ts'
+import type { CallResult, TokenUsage } from '../calls/call.rules.ts'
 import { admitCall } from '../calls/admission.ts'
-import type { CallDeps, CallFacts, CallResult, ModelCall } from '../calls/model-call.ts'
+import type { CallDeps, CallFacts, ModelCall } from '../calls/model-call.ts'
 import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import { requireCapability, requireUsableModel } from '../catalog/model-access.rules.ts'
-import { mostPriceOf, usualPriceOf, type UnitPrice } from '../catalog/pricing.rules.ts'
+import { mostPriceOf, ratesOf, usualPriceOf, type UnitPrice } from '../catalog/pricing.rules.ts'
+import { boundedCost, reportedCost } from '../catalog/provider-cost.ts'
 import { metadataIfSteering } from '../chat/metadata.rules.ts'
 import { isSandboxReply } from '../chat/reply.rules.ts'
 import { usageView } from '../chat/usage.rules.ts'
@@ -16,7 +17,7 @@ import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
 import { callForJson, type Routed, type RoutedCall, type RoutingDeps } from '../routing/routing.service.ts'
 import type { Caller } from '../tenancy/tenancy.rules.ts'
-import { chatBodyOf, dataUrlOf, drawnBy, reportedCost, type Picture } from './image.rules.ts'
+import { chatBodyOf, dataUrlOf, drawnBy, type Picture } from './image.rules.ts'
 import { DEFAULT_IMAGE_MODEL, type ImageGenerationRequest, type ImageGenerationResponse } from './image.schema.ts'
 import { pictureOf } from './picture.ts'
 import { referencesOf } from './references.ts'
@@ -98,6 +99,7 @@ async function admit(deps: ImageDeps, images: ImageCall): Promise<{ call: ModelC
     requestedModel,
     metadata: metadata ?? null,
     routes,
+    rates: ratesOf(model.price),
     worstCaseNanos: mostPriceOf(priceOfImage(model)) * BigInt(request.n ?? 1),
     streamed: false,
     annotate: facts => images.annotate(facts),
@@ -108,6 +110,12 @@ async function admit(deps: ImageDeps, images: ImageCall): Promise<{ call: ModelC
 
 const priceOfImage = ({ price }: CatalogEntry): UnitPrice => ({ usualUsd: price.image, mostUsd: price.image_most })
 
+function costOf({ log }: ImageDeps, { requestId: id, model }: RoutedCall, reply: Record<string, unknown>): Nanos {
+  const price = priceOfImage(model)
+  const costNanos = reportedCost(reply) ?? usualPriceOf(price)
+  return boundedCost(log, { costNanos, reservedNanos: mostPriceOf(price) }, { id, model: model.id })
+}
+
 async function draw(deps: ImageDeps, routed: RoutedCall): Promise<Drawn> {
   const answer = await callForJson(deps, routed)
   const { urls, text, isFiltered } = drawnBy(answer.json)
@@ -117,22 +125,9 @@ async function draw(deps: ImageDeps, routed: RoutedCall): Promise<Drawn> {
     ...answer,
     text,
     picture: await pictureAt(deps.outbound, url, routed.signal),
-    costNanos: costOf(deps, routed, reportedCost(answer.json)),
+    costNanos: costOf(deps, routed, answer.json),
     usage: usageOf(answer.json['usage']) ?? { input: 0, output: 0 },
   }
-}
-
-/** The provider's figure. What is above the reserved price is the operator's, whose catalog is wrong then. */
-function costOf(deps: ImageDeps, { requestId, model }: RoutedCall, reported: Nanos | undefined): Nanos {
-  const price = priceOfImage(model)
-  const most = mostPriceOf(price)
-  if (reported === undefined) return usualPriceOf(price)
-  if (reported <= most) return reported
-  deps.log.error(
-    { requestId, model: model.id, reported: String(reported) },
-    'an image costs more than the catalog says',
-  )
-  return most
 }
 
 /** Most providers give the picture itself, some an address of it. */

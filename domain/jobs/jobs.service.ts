@@ -1,6 +1,7 @@
 import type { Database, Queryable, Transaction } from '../../infra/postgres/database.ts'
 import { conflict, DomainError, notFound } from '../errors.ts'
-import type { JobKind, JobRun } from './jobs.rules.ts'
+import { JOBS_OF_ACCOUNT, type JobKind, type JobRun } from './jobs.rules.ts'
+import { selectJob, selectOpenJobs, selectUnchargedJobs } from './job-lists.sql.ts'
 import {
   announceCancel,
   insertCancel,
@@ -11,7 +12,6 @@ import {
   selectJobState,
   selectOpenJobIdsOfUser,
   selectOpenJobReading,
-  selectOpenJobs,
   setJobEnded,
   setNextRun,
   touchRun,
@@ -93,3 +93,14 @@ export const openJobReading = (db: Queryable, fileId: string): Promise<string | 
 
 /** The newest open jobs first. */
 export const listOpenJobs = (deps: { db: Database }, limit: number): Promise<JobRow[]> => selectOpenJobs(deps.db, limit)
+
+/** Those that used something upstream that nobody was charged for, running or ended, the newest first. */
+export const listUnchargedJobs = (deps: { db: Database }, limit: number): Promise<JobRow[]> =>
+  selectUnchargedJobs(deps.db, limit)
+
+/** A job, running or ended. Errors: 404. */
+export async function getJob(deps: { db: Database }, resourceId: string): Promise<JobRow> {
+  const job = await selectJob(deps.db, resourceId)
+  if (job === undefined) throw notFound('job')
+  return job
+}

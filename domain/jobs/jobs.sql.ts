@@ -23,6 +23,8 @@ export interface JobRow {
   summary: string
   input: object
   lost_runs: number
+  /** What it used upstream that nobody was charged for. */
+  uncharged_nanos: bigint
   created_at: Date
   touched_at: Date
   ended_at: Date | null
@@ -296,11 +298,6 @@ export async function selectForgottenHolds(
     [endedForSeconds, limit],
   )
   return rows
-}
-
-export async function selectOpenJobs(db: Queryable, limit: number): Promise<JobRow[]> {
-  const text = `SELECT * FROM jobs WHERE state = 'open' ORDER BY created_at DESC LIMIT $1::integer`
-  return (await db.query<JobRow>(text, [limit])).rows
 }
 
 /** Open jobs with a workflow that nobody touched for 30 s and whose commands are all carried; claiming one touches it. */

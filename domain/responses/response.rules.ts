@@ -43,7 +43,7 @@ const NO_USAGE: ResponseUsage = {
 
 export const responseUsage = (usage: Usage): ResponseUsage => ({
   input_tokens: usage.prompt_tokens,
-  input_tokens_details: { cached_tokens: usage.prompt_tokens_details?.cached_tokens ?? 0 },
+  input_tokens_details: { cached_tokens: 0, ...usage.prompt_tokens_details },
   output_tokens: usage.completion_tokens,
   output_tokens_details: { reasoning_tokens: usage.completion_tokens_details?.reasoning_tokens ?? 0 },
   total_tokens: usage.total_tokens,

@@ -147,15 +147,22 @@ async function firstThatAnswers<Reply extends object>(
 /** The body under the route's own model id, with what only some upstreams understand. */
 function bodyFor(route: Route, { body, policy }: RoutedCall): Record<string, unknown> {
   const { promptCache } = policy
-  const named = { ...(route.upstream.refusesMaxTokens === true ? withoutMaxTokens(body) : body), model: route.model }
+  const named = { ...withLimitNamed(body, route), model: route.model }
   if (promptCache === undefined || route.upstream.promptCaching !== true) return named
   if (route.upstream.wire === 'anthropic') return { ...named, prompt_cache: { policy: 'auto', ttl: promptCache.ttl } }
   return promptCache.key === undefined ? named : { ...named, prompt_cache_key: promptCache.key }
 }
 
-/** OpenAI's newer models take the newer name alone. */
-function withoutMaxTokens({ max_tokens, ...body }: Record<string, unknown>): Record<string, unknown> {
-  return max_tokens === undefined ? body : { max_completion_tokens: max_tokens, ...body }
+/** The limit under both names, as it is in the body, or under the one that the upstream takes. */
+function withLimitNamed(
+  body: Record<string, unknown>,
+  { upstream, output_limit_name }: Route,
+): Record<string, unknown> {
+  const name = output_limit_name ?? upstream.outputLimitName
+  if (name === undefined) return body
+  const { max_tokens: older, max_completion_tokens: newer, ...others } = body
+  const limit = newer ?? older
+  return limit === undefined ? others : { ...others, [name]: limit }
 }
 
 /** Gives the failure back where another route may do better; else throws what the caller is told. */

@@ -1,5 +1,7 @@
 import type { Metrics } from '../../infra/metrics.ts'
 import type { Database } from '../../infra/postgres/database.ts'
+import type { CatalogEntry } from '../catalog/catalog.schema.ts'
+import type { Rates } from '../catalog/pricing.rules.ts'
 import type { ChatMeter } from '../chat/chat-call.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import type { DomainError } from '../errors.ts'
@@ -20,15 +22,21 @@ export interface TurnRunDeps extends RoutingDeps, ThreadDeps {
 /** What an attempt works with. */
 export interface Attempt {
   turn: TurnRow
+  model: CatalogEntry
   job: JobContext
   writer: EventWriter
   meter: ChatMeter
   startedAt: Date
   /** Aborts with the job's signal, or where the log was taken over. */
   signal: AbortSignal
-  answer: Pick<Routed<object>, 'route' | 'fallbackCount'> | undefined
+  answer: Answer | undefined
   toolsCalled: boolean
   firstTokenMs: number | null
+}
+
+interface Answer extends Pick<Routed<object>, 'route' | 'fallbackCount'> {
+  /** What its tokens cost. */
+  rates: Rates
 }
 
 /** How an attempt ended that no other one follows. */

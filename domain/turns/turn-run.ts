@@ -1,6 +1,7 @@
 import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
 import { UpstreamFailure } from '../../infra/upstreams/upstream.ts'
 import { requireKnownModel } from '../catalog/model-access.rules.ts'
+import type { Rates } from '../catalog/pricing.rules.ts'
 import { ChatMeter } from '../chat/chat-call.ts'
 import { chunkView, isUsageAlone } from '../chat/chunks.ts'
 import type { ReplyHead } from '../chat/reply.rules.ts'
@@ -17,7 +18,8 @@ import { planRoutes } from '../routing/route-plan.ts'
 import { callForEvents, type RoutedCall } from '../routing/routing.service.ts'
 import { storedValue } from '../threads/stored-json.ts'
 import { requestOf, type Attempt, type Outcome, type TurnRunDeps } from './attempt.ts'
-import { ended, endAttempt, noteUncharged } from './attempt-end.ts'
+import { ended, endAttempt } from './attempt-end.ts'
+import { noteAttemptUncharged } from './attempt-record.ts'
 import {
   deltaEvent,
   isEnded,
@@ -48,11 +50,13 @@ export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string
     merge: mergeDeltas,
     failed: error => stop.abort(error),
   })
+  const model = requireKnownModel(deps.catalog, turn.model)
   const attempt: Attempt = {
     turn,
+    model,
     job,
     writer,
-    meter: new ChatMeter(requestOf(turn), requireKnownModel(deps.catalog, turn.model)),
+    meter: new ChatMeter(requestOf(turn), model),
     startedAt: new Date(),
     signal: AbortSignal.any([job.signal, stop.signal]),
     answer: undefined,
@@ -63,7 +67,7 @@ export async function runTurn(deps: TurnRunDeps, job: JobContext, turnId: string
   try {
     return await endAttempt(deps, attempt, await stream(deps, attempt))
   } catch (error) {
-    await noteUncharged(deps, attempt, error)
+    await noteAttemptUncharged(deps, attempt, error)
     throw error
   } finally {
     stop.abort(new Error('the attempt has ended'))
@@ -95,11 +99,11 @@ async function stream(deps: TurnRunDeps, attempt: Attempt): Promise<Outcome> {
     if (turn.lifecycle === 'cancel_requested') return { ending: 'canceled' }
     if (turn.attempts_begun >= MOST_ATTEMPTS) return { ending: 'failed', error: triedTooOften() }
     writer.add(lifecycleEvent('warming', { attempt: job.attempt }))
-    const routed = await routedCall(deps, attempt)
+    const { routed, rates } = await routedCall(deps, attempt)
     writer.add(lifecycleEvent('running'))
     await writer.flush()
     const { events, route, fallbackCount } = await callForEvents(deps, routed)
-    attempt.answer = { route, fallbackCount }
+    attempt.answer = { route, fallbackCount, rates }
     await appendDeltas(deps, attempt, events)
     return { ending: 'completed' }
   } catch (error) {
@@ -107,24 +111,19 @@ async function stream(deps: TurnRunDeps, attempt: Attempt): Promise<Outcome> {
   }
 }
 
-async function routedCall(deps: TurnRunDeps, { turn, signal }: Attempt): Promise<RoutedCall> {
+/** What was reserved goes upstream. */
+async function routedCall(
+  deps: TurnRunDeps,
+  { turn, model, signal }: Attempt,
+): Promise<{ routed: RoutedCall; rates: Rates }> {
   const request = requestOf(turn)
   const owner = { userId: turn.user_id, projectId: turn.project_id }
-  const model = requireKnownModel(deps.catalog, turn.model)
   const policy = callPolicyOf(request.metadata, turn.key_rules)
   const routes = await planRoutes(deps, { owner, model, policy })
-  const requestId = uuidOf(turn.id)
-  const { body } = await measuredChat(deps, { tenant: turn.user_id, signal }, request, model)
-  return {
-    requestId,
-    owner,
-    model,
-    policy,
-    routes,
-    path: '/chat/completions',
-    body,
-    signal,
-  }
+  const asker = { tenant: turn.user_id, signal }
+  const { body, rates } = await measuredChat(deps, asker, request, model, { reserved: turn.output_limit ?? undefined })
+  const path = '/chat/completions'
+  return { routed: { requestId: uuidOf(turn.id), owner, model, policy, routes, path, body, signal }, rates }
 }
 
 async function appendDeltas(deps: TurnRunDeps, attempt: Attempt, events: AsyncIterable<Chunk[]>): Promise<void> {

@@ -3,14 +3,13 @@ import type { SharedTransaction } from '../../infra/postgres/shared-transaction.
 import { storedJson } from '../threads/stored-json.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import { requireUsableModel } from '../catalog/model-access.rules.ts'
-import { priceOfCall } from '../catalog/pricing.rules.ts'
 import { requireChatRequest } from '../chat/chat.rules.ts'
 import type { ChatCompletionRequest } from '../chat/chat.schema.ts'
 import { requireWithinWindow } from '../chat/context-window.ts'
 import { countedBoundOf } from '../chat/counted-bound.ts'
 import { measuredChat } from '../chat/sent-chat.ts'
-import { countedAfter } from '../calls/admission.ts'
-import type { CountedBound } from '../calls/model-call.ts'
+import { worstPriceOf } from '../chat/sent-chat.rules.ts'
+import { withinCredit, type CostBounds } from '../calls/cost-bounds.ts'
 import { badRequest, notFound, InsufficientCredit } from '../errors.ts'
 import type { LogState } from '../event-log/event-log.rules.ts'
 import { openLog, requireLog } from '../event-log/event-log.service.ts'
@@ -63,14 +62,13 @@ export async function createTurn(
   )
 }
 
-export interface AdmittedTurn {
+/** A turn that may be made. Its worst case is held until it ends. */
+export interface AdmittedTurn extends CostBounds {
   model: string
   /** What the model is asked, as it is stored. */
   requestJson: string | Uint8Array
-  /** What is held until it ends. */
-  worstCaseNanos: Nanos
-  /** A closer bound, where the account cannot pay that one. */
-  counted?: CountedBound | undefined
+  /** What is held for, and goes upstream. */
+  outputLimit: number
 }
 
 /**
@@ -82,13 +80,9 @@ export async function startAdmitted<T>(
   admitted: AdmittedTurn,
   start: (admitted: AdmittedTurn) => Promise<T>,
 ): Promise<T> {
-  try {
-    return await withHold(deps.db, userId, () => start(admitted))
-  } catch (error) {
-    const worstCaseNanos = countedAfter(error, admitted)
-    if (worstCaseNanos === undefined) throw error
-    return withHold(deps.db, userId, () => start({ ...admitted, worstCaseNanos }))
-  }
+  return withinCredit(admitted, worstCaseNanos =>
+    withHold(deps.db, userId, () => start({ ...admitted, worstCaseNanos })),
+  )
 }
 
 const TITLES: Record<TurnSurface, string> = { turn: 'agent turn', responses: 'background response' }
@@ -98,7 +92,7 @@ export async function startTurn(
   tx: Transaction,
   caller: Caller,
   turnId: string,
-  { model, requestJson, worstCaseNanos }: AdmittedTurn,
+  { model, requestJson, outputLimit, worstCaseNanos }: AdmittedTurn,
   surface: TurnSurface,
 ): Promise<TurnView> {
   const enabled = requireEnabledUser(tx, caller.owner.userId)
@@ -109,7 +103,7 @@ export async function startTurn(
     summary: `${TITLES[surface]} of ${model}`,
     fileIds: [],
   })
-  const inserted = insertTurn(tx, { id: turnId, caller, surface, model, requestJson })
+  const inserted = insertTurn(tx, { id: turnId, caller, surface, model, requestJson, outputLimit })
   const log = openLog(tx, uuidOf(turnId), caller.owner.userId, lifecycleEvent('queued'))
   const [, , turn] = await Promise.all([enabled, job, inserted, log])
   tx.atCommit(() =>
@@ -130,17 +124,18 @@ export async function admitTurn(
   if (!isStorable(asked)) throw badRequest('The request holds a NUL or an unpaired surrogate.', 'messages')
   const asker = { tenant: caller.owner.userId }
   const sent = await measuredChat(deps, asker, chat, model)
-  const { request } = sent
+  const { request, limit: outputLimit } = sent
   const policy = callPolicyOf(request.metadata, caller.rules)
   const routes = await planRoutes(deps, { owner: caller.owner, model, policy })
   await requireWithinWindow(deps, asker, request, model)
   const stored = {
     model: request.model,
     requestJson: await storedJson(deps, asker, request),
+    outputLimit,
   }
   if (routes.every(route => route.credentialId !== undefined)) return { ...stored, worstCaseNanos: 0n }
-  const worstCaseNanos = priceOfCall(model.price, sent.most, 'standard')
-  return { ...stored, worstCaseNanos, counted: countedBoundOf(sent, model) }
+  const counted = countedBoundOf(deps, asker, sent, model)
+  return { ...stored, worstCaseNanos: worstPriceOf(sent, 'standard'), counted }
 }
 
 const notCovered = (worstCase: Nanos) => (available: Nanos) =>

@@ -19,8 +19,8 @@ export interface TurnView {
   attempt_seq: bigint | null
   /** Before this one, where it is of one. */
   attempts_begun: number
-  /** What attempts used upstream that was not charged. */
-  uncharged_nanos: bigint
+  /** What was reserved for. */
+  output_limit: number | null
   error: { code: string; message: string; retryable: boolean } | null
   created_at: Date
   ended_at: Date | null
@@ -33,16 +33,24 @@ export interface TurnRow extends TurnView {
 
 const VIEW =
   'id, user_id, project_id, api_key_id, key_rules, surface, model, lifecycle, attempt, attempt_seq, attempts_begun, ' +
-  'uncharged_nanos, error, created_at, ended_at'
+  'output_limit, error, created_at, ended_at'
 
 export const insertTurn = (
   tx: Transaction,
-  turn: { id: string; caller: Caller; surface: TurnSurface; model: string; requestJson: string | Uint8Array },
+  turn: {
+    id: string
+    caller: Caller
+    surface: TurnSurface
+    model: string
+    requestJson: string | Uint8Array
+    outputLimit: number
+  },
 ): Promise<TurnView> =>
   queryOne<TurnView>(
     tx,
-    `INSERT INTO agent_turns (id, user_id, project_id, api_key_id, key_rules, surface, model, request, lifecycle)
-     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::text::jsonb, 'queued') RETURNING ${VIEW}`,
+    `INSERT INTO agent_turns (id, user_id, project_id, api_key_id, key_rules, surface, model, request, output_limit, lifecycle)
+     VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::text::jsonb, $9::integer,
+       'queued') RETURNING ${VIEW}`,
     [
       turn.id,
       turn.caller.owner.userId,
@@ -52,6 +60,7 @@ export const insertTurn = (
       turn.surface,
       turn.model,
       turn.requestJson,
+      turn.outputLimit,
     ],
   )
 
@@ -111,13 +120,6 @@ export const setCancelRequested = (tx: Transaction, owner: Owner, turnId: string
        AND lifecycle NOT IN ('cancel_requested', 'completed', 'failed', 'canceled') RETURNING ${VIEW}`,
     [...ownerValues(owner), turnId],
   )
-
-export async function addUncharged(db: Queryable, turnId: string, nanos: bigint): Promise<void> {
-  await db.query('UPDATE agent_turns SET uncharged_nanos = uncharged_nanos + $2::bigint WHERE id = $1::text', [
-    turnId,
-    nanos.toString(),
-  ])
-}
 
 /** Nothing of it is left; one that runs is not touched. */
 export async function deleteEndedTurn(tx: Transaction, owner: Owner, turnId: string): Promise<boolean> {

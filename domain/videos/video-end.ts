@@ -1,5 +1,6 @@
 import type { Metrics } from '../../infra/metrics.ts'
 import type { Database } from '../../infra/postgres/database.ts'
+import { callRecord } from '../calls/call-record.rules.ts'
 import type { CallRecord } from '../calls/call.rules.ts'
 import { countCall, recordCalls } from '../calls/call.service.ts'
 import { appendEvent } from '../events/events.service.ts'
@@ -29,7 +30,7 @@ export async function endVideo(
 ): Promise<void> {
   const video = await selectVideoById(deps.db, videoId)
   if (video === undefined || isEnded(video.status)) return
-  const record = callRecord(video, ending, error)
+  const record = recordOfVideo(video, ending, error)
   await endRun(deps.db, run, ending, async tx => {
     await endVideoIn(tx, video, ending, error)
     tx.atCommit(() => Promise.all([recordCalls(tx, [record]), releaseHold(tx, video.id, ownerOf(video))]))
@@ -57,34 +58,28 @@ const ownerOf = (video: VideoRow) => ({ userId: video.user_id, projectId: video.
 const costOf = (video: VideoRow, ending: VideoEnding) => (ending === 'completed' ? (video.cost_nanos ?? 0n) : 0n)
 
 /** A video is metered by its price alone: it has no tokens. */
-function callRecord(video: VideoRow, ending: VideoEnding, error: string | null): CallRecord {
-  const status = ending === 'completed' ? 'completed' : ending === 'cancelled' ? 'canceled' : 'failed'
-  return {
-    id: uuidOf(video.id),
-    owner: ownerOf(video),
-    keyId: video.api_key_id,
-    surface: 'videos',
-    resourceId: video.id,
-    model: video.model,
-    requestedModel: video.asked_model,
-    metadata: video.metadata,
-    replayOf: null,
-    upstream: video.provider?.upstream ?? null,
-    upstreamModel: video.provider?.model ?? null,
-    providerBilled: false,
-    credentialId: null,
-    status,
-    errorCode: error === null ? null : `video_${ending}`,
-    streamed: false,
-    usage: { input: 0, output: 0 },
-    usageSource: 'upstream',
-    costNanos: costOf(video, ending),
-    cacheHit: false,
-    fallbackCount: 0,
-    durationMs: Date.now() - video.created_at.getTime(),
-    firstTokenMs: null,
-    createdAt: video.created_at,
-  }
+function recordOfVideo(video: VideoRow, ending: VideoEnding, error: string | null): CallRecord {
+  return callRecord(
+    {
+      id: uuidOf(video.id),
+      owner: ownerOf(video),
+      keyId: video.api_key_id,
+      surface: 'videos',
+      resourceId: video.id,
+      model: video.model,
+      requestedModel: video.asked_model,
+      metadata: video.metadata,
+      streamed: false,
+      createdAt: video.created_at,
+    },
+    {
+      status: ending === 'completed' ? 'completed' : ending === 'cancelled' ? 'canceled' : 'failed',
+      errorCode: error === null ? null : `video_${ending}`,
+      answer: video.provider === null ? undefined : { ...video.provider, upstream: { id: video.provider.upstream } },
+      result: { usage: { input: 0, output: 0 }, source: 'upstream', costNanos: costOf(video, ending) },
+      durationMs: Date.now() - video.created_at.getTime(),
+    },
+  )
 }
 
 /** Ends a video whose workflow is gone; nothing of it is charged. */

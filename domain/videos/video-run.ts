@@ -4,12 +4,14 @@ import type { ObjectStore } from '../../infra/objects/store.ts'
 import { UpstreamFailure, type UpstreamSettings } from '../../infra/upstreams/upstream.ts'
 import { requireKnownModel } from '../catalog/model-access.rules.ts'
 import { usualPriceOf } from '../catalog/pricing.rules.ts'
+import { boundedCost, reportedCost } from '../catalog/provider-cost.ts'
 import { DomainError } from '../errors.ts'
 import { uuidOf } from '../ids.ts'
 import type { JobContext } from '../jobs/job-context.ts'
 import { touchJob } from '../jobs/jobs.service.ts'
 import { inRun } from '../jobs/run-transaction.ts'
 import { JobSuperseded } from '../jobs/superseded.ts'
+import { noteUncharged } from '../jobs/uncharged.ts'
 import type { Nanos } from '../ledger/money.rules.ts'
 import { callPolicyOf } from '../routing/call-policy.rules.ts'
 import { planRoutes } from '../routing/route-plan.ts'
@@ -17,15 +19,7 @@ import { callForJson, type RoutedCall, type RoutingDeps } from '../routing/routi
 import { storedValue } from '../threads/stored-json.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import { endVideo } from './video-end.ts'
-import {
-  isEnded,
-  jobHandle,
-  priceOfSecond,
-  providerState,
-  reportedCost,
-  secondsOf,
-  type VideoStep,
-} from './video.rules.ts'
+import { isEnded, jobHandle, priceOfSecond, providerState, secondsOf, type VideoStep } from './video.rules.ts'
 import {
   countMissedPoll,
   countSubmit,
@@ -37,6 +31,8 @@ import {
   type ProviderJob,
   type VideoRow,
 } from './video.sql.ts'
+
+type Fields = Record<string, unknown>
 
 export interface VideoRunDeps extends RoutingDeps, ThreadDeps {
   db: Database
@@ -122,10 +118,11 @@ export async function pollVideo(deps: VideoRunDeps, job: JobContext, videoId: st
   if (state.kind === 'running') return 'running'
   if (state.kind === 'over') {
     await endVideo(deps, job.run, videoId, state.ending, state.error)
+    await noteReported(deps, video, reply, state.error)
     return 'ended'
   }
   if (state.hasContent) return 'go_on'
-  return endedBy(deps, job, video, 'The provider completed the job without a video.')
+  return endedBy(deps, job, video, 'The provider completed the job without a video.', reply)
 }
 
 /** The provider's word on the job; undefined where it does not know it. */
@@ -156,30 +153,32 @@ const objectKeyOf = (videoId: string): string => `videos/${videoId}`
 export async function storeVideo(deps: VideoRunDeps, job: JobContext, videoId: string): Promise<VideoStep> {
   const video = await openVideo(deps, job, videoId)
   if (video === undefined) return 'ended'
+  let reply: Fields | undefined
   try {
-    const reply = await lookedUp(deps, job, video)
-    const cost = await costOf(deps, video, reportedCost(reply ?? {}))
+    reply = await lookedUp(deps, job, video)
+    const cost = await costOf(deps, video, reply ?? {})
     const content = await copied(deps, job, video)
     await inRun(deps.db, job.run, tx => setContent(tx, videoId, content, cost))
     await endVideo(deps, job.run, videoId, 'completed', null)
     return 'ended'
   } catch (error) {
     if (error instanceof UpstreamFailure && error.status === 404) {
-      return await endedBy(deps, job, video, 'The provider completed the job and no longer has the video.')
+      return await endedBy(deps, job, video, 'The provider completed the job and no longer has the video.', reply)
     }
-    if (error instanceof DomainError && !error.retryable) return await endedBy(deps, job, video, error.message)
+    if (error instanceof DomainError && !error.retryable) return await endedBy(deps, job, video, error.message, reply)
     throw error
   }
 }
 
-/** The provider's figure, but never more than what was held: that is the operator's, whose catalog is wrong then. */
-async function costOf(deps: VideoRunDeps, { id, model, held_nanos: held }: VideoRow, reported: Nanos | undefined) {
+async function costOf(
+  deps: VideoRunDeps,
+  { id, model, held_nanos: reservedNanos }: VideoRow,
+  reply: Fields,
+): Promise<Nanos> {
   const price = priceOfSecond(requireKnownModel(deps.catalog, model))
   const seconds = async () => BigInt(secondsOf({ duration: await selectDuration(deps.db, id) }))
-  const cost = reported ?? usualPriceOf(price) * (await seconds())
-  if (cost <= held) return cost
-  deps.log.error({ videoId: id, reported: String(cost) }, 'a video costs more than the catalog says')
-  return held
+  const costNanos = reportedCost(reply) ?? usualPriceOf(price) * (await seconds())
+  return boundedCost(deps.log, { costNanos, reservedNanos }, { id, model })
 }
 
 async function copied(deps: VideoRunDeps, { signal }: JobContext, video: VideoRow) {
@@ -194,9 +193,23 @@ async function copied(deps: VideoRunDeps, { signal }: JobContext, video: VideoRo
   return { key: object.key, size_bytes: object.sizeBytes, etag: object.etag, content_type: object.contentType }
 }
 
-async function endedBy(deps: VideoRunDeps, { run }: JobContext, video: VideoRow, error: string): Promise<VideoStep> {
+/** Fails it; `reply` is what the provider told of the job, where it told anything. */
+async function endedBy(
+  deps: VideoRunDeps,
+  { run }: JobContext,
+  video: VideoRow,
+  error: string,
+  reply: Fields = {},
+): Promise<VideoStep> {
   await endVideo(deps, run, video.id, 'failed', error)
+  await noteReported(deps, video, reply, error)
   return 'ended'
+}
+
+/** Tells operators of what the provider says that a video costs which nobody is charged for. */
+async function noteReported(deps: VideoRunDeps, video: VideoRow, reply: Fields, error: string): Promise<void> {
+  const upstream = video.provider?.upstream ?? 'none'
+  await noteUncharged(deps, { resourceId: video.id, upstream, nanos: reportedCost(reply) ?? 0n, error, of: {} })
 }
 
 /** Undefined where it has ended. Errors: JobSuperseded. */

@@ -3,7 +3,6 @@ import type { CatalogEntry } from '../catalog/catalog.schema.ts'
 import type { UnitPrice } from '../catalog/pricing.rules.ts'
 import { badRequest } from '../errors.ts'
 import type { JobDetails } from '../jobs/details.rules.ts'
-import { nanosOfUsd, type Nanos } from '../ledger/money.rules.ts'
 import { toldRefusal } from '../routing/upstream-text.rules.ts'
 import type { VideoGenerationRequest, VideoStatus } from './video.schema.ts'
 
@@ -121,12 +120,6 @@ function providerError(error: unknown, ending: VideoEnding): string {
   return kind === 'other'
     ? `The provider ended the job as ${ending}.`
     : `The provider ended the job as ${ending}: ${sentence}`
-}
-
-/** What the provider says it costs; undefined where it says nothing. */
-export function reportedCost({ usage }: Fields): Nanos | undefined {
-  const cost = typeof usage === 'object' && usage !== null ? (usage as Fields)['cost'] : undefined
-  return typeof cost === 'number' && cost >= 0 && cost < 1_000_000 ? nanosOfUsd(cost) : undefined
 }
 
 /** Polls are close at first and further apart later. */

@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { Chunk } from './normal/chunk.ts'
 
+/** What upstreams call the most output tokens. */
+export type OutputLimitName = 'max_tokens' | 'max_completion_tokens'
+
 /** A server that serves models. */
 export interface UpstreamSettings {
   id: string
@@ -14,8 +17,8 @@ export interface UpstreamSettings {
   region?: string | undefined
   /** Calls that it takes at once; any number unless told. */
   maxConcurrency?: number | undefined
-  /** Whether it takes `max_completion_tokens` alone. */
-  refusesMaxTokens?: boolean | undefined
+  /** The one name of the output limit that it takes; both unless told. */
+  outputLimitName?: OutputLimitName | undefined
   /** Whether it makes a job once for an `Idempotency-Key`. */
   idempotencyKeys?: boolean | undefined
   /** Whether it takes hints for caching prompts. */

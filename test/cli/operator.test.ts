@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { migrate } from '../../infra/postgres/migrate.ts'
-import { openDatabase } from '../../infra/postgres/database.ts'
-import { inTransaction } from '../../infra/postgres/database.ts'
+import { inTransaction, openDatabase, type Database } from '../../infra/postgres/database.ts'
 import { BATCH_JOBS } from '../../domain/batches/batch.rules.ts'
 import { newId } from '../../domain/ids.ts'
-import { startJob } from '../../domain/jobs/jobs.service.ts'
+import { endJob, startJob } from '../../domain/jobs/jobs.service.ts'
+import { noteUncharged } from '../../domain/jobs/uncharged.ts'
+import { createMetrics } from '../../infra/metrics.ts'
+import { silentLog } from '../support/jobs.ts'
 import { createDatabase, type OwnDatabase } from './own-database.ts'
 import { ipop, ipopJson } from './ipop.ts'
 
@@ -134,28 +136,63 @@ describe('credits', () => {
 })
 
 describe('jobs', () => {
+  let db: Database
+  beforeAll(() => void (db = openDatabase({ url: own.url, poolSize: 1, applicationName: 'ipop-test' })))
+  afterAll(() => db.close())
+
+  async function newJob(userId: string): Promise<string> {
+    const resourceId = newId('batch')
+    const job = { resourceId, owner: { userId, projectId: null }, input: {}, summary: 'a batch', fileIds: [] }
+    await inTransaction(db, tx => startJob(tx, BATCH_JOBS, job))
+    return resourceId
+  }
+  const paidForNothing = async (id: string) => {
+    const metrics = createMetrics('test')
+    await noteUncharged(
+      { db, log: silentLog, metrics },
+      { resourceId: id, upstream: 'a', nanos: 1_230_000n, error: '', of: {} },
+    )
+  }
+
   test('running jobs come with their workflow', async () => {
     const userId = await newUser()
-    const id = newId('batch')
-    const db = openDatabase({ url: own.url, poolSize: 1, applicationName: 'ipop-test' })
-    await inTransaction(db, tx =>
-      startJob(tx, BATCH_JOBS, {
-        resourceId: id,
-        owner: { userId, projectId: null },
-        input: {},
-        summary: 'a batch',
-        fileIds: [],
-      }),
-    )
-    await db.close()
+    const id = await newJob(userId)
     const jobs = await ipopJson<Id[]>(['jobs', 'list'], { ...env, TEMPORAL_UI_URL: 'http://temporal.test:8233/' })
     expect(jobs.find(job => job.id === id)).toMatchObject({
       kind: 'batch',
       state: 'open',
       run: 1,
       user_id: userId,
+      uncharged_usd: '0.00',
       workflow_id: `${id}.1`,
       workflow_url: `http://temporal.test:8233/namespaces/default/workflows/${id}.1`,
     })
+  })
+
+  test('what was paid upstream and charged to nobody is shown of each, also where it has ended', async () => {
+    const [running, ended, clean] = [
+      await newJob(await newUser()),
+      await newJob(await newUser()),
+      await newJob(await newUser()),
+    ]
+    await paidForNothing(running)
+    await paidForNothing(ended)
+    await paidForNothing(ended)
+    await inTransaction(db, tx => endJob(tx, { resourceId: ended, run: 1 }, 'failed'))
+    const shown = { id: ended, state: 'ended', outcome: 'failed', uncharged_usd: '0.00246' }
+    expect(await ipopJson(['jobs', 'show', ended], env)).toMatchObject(shown)
+    const listed = await ipopJson<Id[]>(['jobs', 'list', '--uncharged'], env)
+    expect(listed.map(({ id }) => id)).toEqual([ended, running])
+    const { stdout } = await ipop(['jobs', 'list'], env)
+    const lineOf = (id: string) => stdout.split('\n').find(line => line.startsWith(id)) ?? ''
+    expect(lineOf(running)).toContain(' 0.00123 ')
+    expect(lineOf(clean)).toMatch(/ - /)
+    expect((await ipop(['jobs', 'show', ended], env)).stdout).toMatch(/^uncharged_usd +0\.00246$/m)
+  })
+
+  test('one that is not there is told as such', async () => {
+    const { code, stderr } = await ipop(['jobs', 'show', newId('turn')], env)
+    expect(code).toBe(1)
+    expect(stderr).toContain('There is no such job.')
   })
 })

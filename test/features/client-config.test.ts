@@ -36,7 +36,7 @@ describe('a config of OpenCode', () => {
               tool_call: true,
               modalities: { input: ['text', 'image'], output: ['text'] },
               limit: { context: 1_000_000, output: 128_000 },
-              cost: { input: 3, output: 15, cache_read: 0.3 },
+              cost: { input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 },
             },
             'test/plain': expect.objectContaining({ limit: { context: 100_000, output: 1_000 } }),
           },

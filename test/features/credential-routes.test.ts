@@ -60,7 +60,7 @@ describe('the routes over own keys', () => {
         external: true,
         wire,
         promptCaching: provider !== 'deepseek',
-        refusesMaxTokens: provider === 'openai',
+        outputLimitName: provider === 'openai' ? 'max_completion_tokens' : undefined,
         userSupplied: false,
       },
     })

@@ -94,7 +94,7 @@ describe('where a stream that has ended cannot be recorded', () => {
     expect((await booksOf(db, tenant)).charges).toEqual([])
     // Operators see what was paid for nothing.
     const { rows } = await db.query<{ uncharged_nanos: bigint }>(
-      'SELECT uncharged_nanos FROM agent_turns WHERE user_id = $1',
+      'SELECT uncharged_nanos FROM jobs WHERE user_id = $1',
       [tenant.userId],
     )
     expect(rows).toEqual([{ uncharged_nanos: expect.any(BigInt) }])

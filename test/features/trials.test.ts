@@ -5,6 +5,7 @@ import { migrate } from '../../infra/postgres/migrate.ts'
 import { openDatabase, type Database } from '../../infra/postgres/database.ts'
 import { createDatabase, type OwnDatabase } from '../cli/own-database.ts'
 import { spawnApi, type ApiProcess } from '../support/api-process.ts'
+import { chatOf } from '../support/chats.ts'
 import { apiClient, type ApiReply } from '../support/client.ts'
 import { expectError } from '../support/errors.ts'
 
@@ -312,6 +313,25 @@ describe('what is refused', () => {
     expectError(await ask(generous, someone(changes)), 400, { code: 'bad_request', param })
     expect(await count()).toBe(before)
   })
+})
+
+test('a trial whose owner asks many times at once pays what its credit covers, and is not below zero', async () => {
+  const busy = await startApi({ ...UNLIMITED, VSCODE_TRIAL_REQUESTS_PER_DAY: '1000', VSCODE_TRIAL_CREDIT_USD: '0.25' })
+  const { body } = await ask(busy)
+  const client = apiClient(body.api_key as string, busy.url)
+  // An answer at the limit that nobody stated, which costs 0.0197 USD.
+  const usage = { prompt_tokens: 300, completion_tokens: 16_384, total_tokens: 16_684 }
+  const replies = await times(20, () =>
+    client.post('/chat/completions', chatOf({ usage, delayMs: 3_000 }, { model: MODEL })),
+  )
+  expect(new Set(statusesOf(replies))).toEqual(new Set([200, 402]))
+  const served = BigInt(replies.filter(({ status }) => status === 200).length)
+  const { rows } = await db.query<{ balance_nanos: bigint }>(
+    'SELECT balance_nanos FROM accounts JOIN trials USING (user_id) WHERE id = $1',
+    [body.trial_id],
+  )
+  expect(rows).toEqual([{ balance_nanos: 250_000_000n - served * (300n * 300n + 16_384n * 1_200n) }])
+  expect(rows[0]?.balance_nanos).toBeGreaterThanOrEqual(0n)
 })
 
 test('who asked is in no table and no log as it was told, and neither is the key', async () => {

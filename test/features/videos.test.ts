@@ -101,6 +101,38 @@ describe('a video', () => {
     expect((await post(tenant, { polls: [DONE] }, { duration: 7 })).status).toBe(202)
   })
 
+  test.each([
+    { duration: 1, resolution: '480p' },
+    { duration: 15, resolution: '720p', generate_audio: true },
+    { duration: 4, size: '7680x4320' },
+    { size: '1920x1080', aspect_ratio: '21:9' },
+  ])('costs no more than what was held for its length: %j', async asked => {
+    const tenant = await newTenant(db)
+    const dear = { ...DONE, usage: { cost: 100 } }
+    const { body: job } = await post(tenant, { polls: [RUNNING, dear] }, asked)
+    const seconds = asked.duration ?? 8
+    expect(await held(tenant)).toBe(BigInt(seconds) * 100_000_000n)
+    await until(async () => (await get(tenant, job.id)).status === 'completed', 30_000)
+    expect((await upstreamCallsOf(tenant)).map(call => call.body)).toMatchObject([{ ...asked, duration: seconds }])
+    const { balanceNanos, charges } = await booksOf(db, tenant)
+    expect(charges).toMatchObject([{ amount_nanos: BigInt(seconds) * -100_000_000n }])
+    expect(balanceNanos).toBe(10_000_000_000n - BigInt(seconds) * 100_000_000n)
+  })
+
+  test('that fails and is paid all the same is told to operators', async () => {
+    const tenant = await newTenant(db)
+    const { id } = await made(tenant, { polls: [{ status: 'failed', error: 'x', usage: { cost: 0.25 } }] })
+    const noted = await until(async () => {
+      const { rows } = await db.query<{ nanos: bigint }>(
+        'SELECT uncharged_nanos AS nanos FROM jobs WHERE resource_id = $1',
+        [id],
+      )
+      return rows[0]?.nanos
+    })
+    expect(noted).toBe(250_000_000n)
+    expect((await booksOf(db, tenant)).balanceNanos).toBe(10_000_000_000n)
+  })
+
   test('costs what was held where the provider says nothing', async () => {
     const tenant = await newTenant(db)
     await made(tenant, { polls: [{ ...DONE, usage: undefined }] }, { duration: 2 })

@@ -3,6 +3,7 @@ import type { Tenant } from './tenants.ts'
 
 interface CallRow {
   id: string
+  surface: string
   model: string
   upstream: string | null
   upstream_model: string | null
@@ -12,6 +13,7 @@ interface CallRow {
   tokens_in: number
   tokens_out: number
   cached_tokens: number | null
+  cache_write_tokens: number | null
   reasoning_tokens: number | null
   usage_source: string
   cost_nanos: bigint

@@ -66,6 +66,11 @@ export const TEST_MODELS: Entry[] = [
     max_output_tokens: 0,
     price: { input: 0, cached_input: 0, output: 0, video_second: 0.1, video_second_most: 0.1 },
   }),
+  entry('test/caching', { price: { input: 1, cached_input: 0.1, cache_write: 1.25, cache_write_1h: 2, output: 2 } }),
+  entry('test/old-limit', { routes: [{ upstream: 'fake-a', model: 'old', output_limit_name: 'max_tokens' }] }),
+  entry('test/new-limit', {
+    routes: [{ upstream: 'fake-a', model: 'new', output_limit_name: 'max_completion_tokens' }],
+  }),
   entry('test/dear', { price: { input: 1_000, cached_input: 100, output: 1_000 } }),
   // Each of them breaks its route.
   entry(EMPTY_TURNS),

@@ -39,8 +39,8 @@ test.each<[string, CatalogEntry, ChatCompletionRequest, boolean]>([
     true,
   ],
   ['long but dense text fits', known, saying('a'.repeat(250)), false],
-  ['another tokenizer might fit twice the window', foreign, saying(words(190)), false],
-  ['more than twice the window fits none', foreign, saying(words(210)), true],
+  ['another tokenizer might fit thrice the window', foreign, saying(words(290)), false],
+  ['more than thrice the window fits none', foreign, saying(words(310)), true],
   ['content that is null', known, saying(null), false],
   ['parts without text', known, saying([{ type: 'input_audio' }, null]), false],
 ])('%s', async (_what, model, request, tooLong) => {

@@ -1,17 +1,25 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { CatalogEntry } from '../../../domain/catalog/catalog.schema.ts'
-import { priceOfCall } from '../../../domain/catalog/pricing.rules.ts'
+import { mostPriceOfCall, priceOfCall } from '../../../domain/catalog/pricing.rules.ts'
 import type { ChatCompletionRequest } from '../../../domain/chat/chat.schema.ts'
 import { countedBoundOf } from '../../../domain/chat/counted-bound.ts'
 import { estimatedInputTokens } from '../../../domain/chat/input-bound.rules.ts'
-import { sentChat } from '../../../domain/chat/sent-chat.rules.ts'
+import { sentChat, worstPriceOf } from '../../../domain/chat/sent-chat.rules.ts'
+import { countTexts, type TextsToCount } from '../../../domain/threads/tasks.ts'
+import type { ThreadWork } from '../../../domain/threads/thread-work.ts'
 import { countTextTokens } from '../../../infra/tokenizer/text-tokens.ts'
 import { launchModel, refusalOf, thrownBy } from '../fixtures.ts'
 
 type Fields = Record<string, unknown>
 
 const model = launchModel('openai/gpt-5.5')
+const claude = launchModel('claude-opus-4.8')
+const asker = { tenant: 'user_a' }
+/** Counts at once, in this thread. */
+const threadWork = {
+  countTexts: (_asker: unknown, texts: TextsToCount) => Promise.resolve(countTexts(texts)),
+} as ThreadWork
 const chat = (fields: object = {}) =>
   ({ model: model.id, messages: [{ role: 'user', content: 'hi' }], ...fields }) as ChatCompletionRequest
 const parts = (...content: object[]) => chat({ messages: [{ role: 'user', content }] })
@@ -67,6 +75,47 @@ describe('what leaves', () => {
   })
 })
 
+describe('the limit that was reserved', () => {
+  test('goes upstream as it is, whatever the catalog says by then', () => {
+    const dearer = { ...model, max_output_tokens: 50, price: { ...model.price, output: 1e6 } }
+    const request = chat({ max_tokens: 900, metadata: { max_cost_usd: 0.01 } })
+    expect(sentChat(request, dearer, { reserved: 700 })).toMatchObject({ limit: 700, body: limited(700) })
+  })
+})
+
+describe('a request that asks to be cached', () => {
+  const life = (fields: object, of = claude) => sentChat(chat(fields), of).rates.cache_write
+  const hint = (more: object = {}) => ({ cache_control: { type: 'ephemeral', ...more } })
+  const part = (more: object) => ({ messages: [{ role: 'user', content: [{ type: 'text', text: 'a', ...more }] }] })
+  test.each<[string, object, number]>([
+    ['by nobody', {}, 5],
+    ['as a whole', hint(), 6.25],
+    ['by a part', part(hint()), 6.25],
+    ['by a part, for minutes', part(hint({ ttl: '5m' })), 6.25],
+    ['by a part, for an hour', part(hint({ ttl: '1h' })), 10],
+    ['by a tool', { tools: [{ type: 'function', function: { name: 'a' }, ...hint({ ttl: '1h' }) }] }, 10],
+    ['by two, for the longer of both', { ...part(hint({ ttl: '1h' })), ...hint() }, 10],
+    ['for a time that is not known', hint({ ttl: '24h' }), 10],
+    ['but for text that says so', { messages: [{ role: 'user', content: '{"cache_control":{"ttl":"1h"}}' }] }, 5],
+    ['but for a field that does not leave', { extra_body: hint() }, 5],
+  ])('is priced so: %s', (_what, fields, rate) => {
+    expect(life(fields)).toBe(rate)
+    expect(life(fields, model)).toBe(model.price.input)
+  })
+
+  test('may cost that for all of its input', () => {
+    const asked = sentChat(chat(hint({ ttl: '1h' })), claude)
+    expect(worstPriceOf(asked, 'standard')).toBe(
+      priceOfCall(asked.rates, { ...asked.most, cacheWrites: asked.most.input }, 'standard'),
+    )
+  })
+
+  test('has fewer tokens for its `max_cost_usd`', () => {
+    const bounded = (fields: object) => sentChat(chat({ metadata: { max_cost_usd: 0.001 }, ...fields }), claude).limit
+    expect(bounded(hint({ ttl: '1h' }))).toBeLessThan(bounded({}))
+  })
+})
+
 describe('the most it can cost', () => {
   const most = (request: ChatCompletionRequest, of: CatalogEntry = model) => sentChat(request, of).most
   test.each<[string, ChatCompletionRequest, number, number]>([
@@ -102,28 +151,40 @@ describe('the most it can cost', () => {
 
   test('of any request is what the answer at its limits costs', () => {
     fc.assert(
-      fc.property(requests(), request => {
-        const { body, most: bound } = sentChat(request, model)
-        const choices = typeof body['n'] === 'number' ? body['n'] : 1
-        const output = Number(body['max_tokens']) * choices
-        const input = Math.min(tokensAtMost(body), model.max_input_tokens)
-        expect(priceOfCall(model.price, bound, 'standard')).toBeGreaterThanOrEqual(
-          priceOfCall(model.price, { input, output }, 'standard'),
-        )
-      }),
+      fc.property(
+        requests(),
+        fc.constantFrom(model, claude),
+        fc.nat(),
+        fc.nat(),
+        (request, of, cached, cacheWrites) => {
+          const sent = sentChat(request, of)
+          const { body, rates } = sent
+          const choices = typeof body['n'] === 'number' ? body['n'] : 1
+          const output = Number(body['max_tokens']) * choices
+          const input = Math.min(tokensAtMost(body), of.max_input_tokens)
+          for (const tier of ['standard', 'batch'] as const) {
+            expect(worstPriceOf(sent, tier)).toBeGreaterThanOrEqual(
+              priceOfCall(rates, { input, output, cached, cacheWrites }, tier),
+            )
+            expect(worstPriceOf(sent, tier)).toBeGreaterThanOrEqual(
+              priceOfCall(rates, { input, output, cacheWrites: input }, tier),
+            )
+          }
+        },
+      ),
       { numRuns: 300 },
     )
   })
 
-  test('as counted is below that by bytes, and still above what is read', () => {
-    fc.assert(
-      fc.property(requests(), request => {
-        const sent = sentChat(request, model)
-        const counted = countedBoundOf(sent, model)?.count()
-        const byBytes = priceOfCall(model.price, sent.most, 'standard')
-        const read = { input: Math.min(tokensRead(sent.body), model.max_input_tokens), output: sent.most.output }
+  test('as counted is below that by bytes, and still above what is read', async () => {
+    await fc.assert(
+      fc.asyncProperty(requests(), fc.constantFrom(model, claude), async (request, of) => {
+        const sent = sentChat(request, of)
+        const counted = await countedBoundOf({ threadWork }, asker, sent, of)?.count()
+        const byBytes = worstPriceOf(sent, 'standard')
+        const read = { input: Math.min(tokensRead(sent.body), of.max_input_tokens), output: sent.most.output }
         expect(counted ?? byBytes).toBeLessThanOrEqual(byBytes)
-        expect(counted ?? byBytes).toBeGreaterThanOrEqual(priceOfCall(model.price, read, 'standard'))
+        expect(counted ?? byBytes).toBeGreaterThanOrEqual(mostPriceOfCall(sent.rates, read, 'standard'))
       }),
       { numRuns: 200 },
     )
@@ -166,7 +227,9 @@ function requests(): fc.Arbitrary<ChatCompletionRequest> {
     fc.base64String({ maxLength: 80 }).map(data => image(`data:image/png;base64,${data}`)),
     fc.webUrl().map(image),
   )
-  const message = fc.record({ role: fc.constantFrom('user', 'system'), content: fc.oneof(text, fc.array(part)) })
+  const life = fc.constantFrom({}, { cache_control: { type: 'ephemeral' } }, { cache_control: { ttl: '1h' } })
+  const hinted = fc.tuple(part, life).map(([one, hint]) => ({ ...one, ...hint }))
+  const message = fc.record({ role: fc.constantFrom('user', 'system'), content: fc.oneof(text, fc.array(hinted)) })
   const count = fc.integer({ min: 1, max: 200_000 })
   const options = fc.record(
     {
