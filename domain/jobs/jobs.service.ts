@@ -1,6 +1,6 @@
 import type { Database, Queryable, Transaction } from '../../infra/postgres/database.ts'
 import { conflict, DomainError, notFound } from '../errors.ts'
-import { JOBS_OF_ACCOUNT, type JobKind, type JobRun } from './jobs.rules.ts'
+import type { JobKind, JobRun } from './jobs.rules.ts'
 import { selectJob, selectOpenJobs, selectUnchargedJobs } from './job-lists.sql.ts'
 import {
   announceCancel,
