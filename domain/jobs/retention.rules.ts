@@ -30,6 +30,7 @@ export const RETENTION: Readonly<Record<string, Retention>> = {
   project_events: { days: 30, key: 'id', expired: `id < uuidv7_floor(${age}'1 day')` },
   event_streams: { kept: 'a row a project: its numbers go on' },
   log_events: { removedBy: 'sweepEvents: after 7 and 30 days' },
+  admin_uses: { days: 400, key: 'request_id', expired: `used_at < ${age}'1 day'` },
   daily_requests: { days: 7, key: 'user_id', expired: `day < (${age}'1 day')::date` },
   request_contents: { removedBy: 'deleteExpiredContents, daily: after the time that its project states' },
   request_feedback: { kept: 'with its call' },

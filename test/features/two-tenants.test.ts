@@ -128,11 +128,11 @@ const send = (tenant: Tenant, method: string, path: string, body: object | undef
     ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   })
 
-/** A reply without what differs by request, and without the id itself. */
+/** A reply without what differs by request or by how much of its body has come, and without the id itself. */
 const likeness = ({ status, text, headers }: ApiReply, id: string) => ({
   status,
   text: text.replaceAll(id, 'the id').replaceAll(headers.get('x-request-id') ?? '', 'the request'),
-  headers: [...headers.keys()].toSorted(),
+  headers: [...headers.keys()].filter(name => name !== 'keep-alive').toSorted(),
 })
 
 /** The owner's thing, and all that is the owner's, after a stranger was refused, are as before. */

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { XMLParser } from 'fast-xml-parser'
 import { Type } from 'typebox'
-import type { Dialect } from '../../../../api/http/errors/dialects.ts'
-import { route } from '../../../../api/http/route.ts'
-import { json } from '../../../../api/http/takes/takes.ts'
-import { badRequest, conflict, DomainError, notFound, serviceUnavailable } from '../../../../domain/errors.ts'
-import { testDatabase } from '../../../support/database.ts'
-import { newTenant } from '../../../support/tenants.ts'
-import { exhausted, serve, type Served } from './serve.ts'
+import type { Dialect } from '../../../api/http/errors/dialects.ts'
+import { route } from '../../../api/http/route.ts'
+import { json } from '../../../api/http/takes/takes.ts'
+import { badRequest, conflict, DomainError, notFound, serviceUnavailable } from '../../../domain/errors.ts'
+import { testDatabase } from '../../support/database.ts'
+import { newTenant } from '../../support/tenants.ts'
+import { exhausted, serve, type Served } from '../../support/serve-operations.ts'
 
 const db = testDatabase()
 const FAILURES: Record<string, () => Error> = {

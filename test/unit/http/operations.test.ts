@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { Type } from 'typebox'
-import { bytes, Bytes, events, EventStream, Reply, type Gives } from '../../../../api/http/gives/gives.ts'
-import { failureAsData } from '../../../../api/http/gives/stream-failure.ts'
-import { route, type AnyRoute } from '../../../../api/http/route.ts'
+import { bytes, Bytes, events, EventStream, Reply, type Gives } from '../../../api/http/gives/gives.ts'
+import { failureAsData } from '../../../api/http/gives/stream-failure.ts'
+import { route, type AnyRoute } from '../../../api/http/route.ts'
 import {
   form,
   json,
@@ -13,8 +13,8 @@ import {
   type JsonBody,
   type RawBody,
   type Takes,
-} from '../../../../api/http/takes/takes.ts'
-import { serve, type Served } from './serve.ts'
+} from '../../../api/http/takes/takes.ts'
+import { serve, type Served } from '../../support/serve-operations.ts'
 
 const MOST_BYTES = 1_000
 const Note = Type.Object({ note: Type.String({ maxLength: 10 }) }, { additionalProperties: false })

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Type } from 'typebox'
-import type { Auth } from '../../../../api/http/auth/principal.ts'
-import { openApiDocument } from '../../../../api/http/openapi.ts'
-import { route, type AnyRoute } from '../../../../api/http/route.ts'
-import { json } from '../../../../api/http/takes/takes.ts'
-import { createProject } from '../../../../domain/tenancy/tenancy.service.ts'
-import { queryOne } from '../../../../infra/postgres/database.ts'
-import { testDatabase } from '../../../support/database.ts'
-import { newKey, newTenant, type Tenant } from '../../../support/tenants.ts'
-import { ADMIN_TOKEN, serve, type Served } from './serve.ts'
+import type { Auth } from '../../../api/http/auth/principal.ts'
+import { openApiDocument } from '../../../api/http/openapi.ts'
+import { route, type AnyRoute } from '../../../api/http/route.ts'
+import { json } from '../../../api/http/takes/takes.ts'
+import { createProject } from '../../../domain/tenancy/tenancy.service.ts'
+import { queryOne } from '../../../infra/postgres/database.ts'
+import { testDatabase } from '../../support/database.ts'
+import { newKey, newTenant, type Tenant } from '../../support/tenants.ts'
+import { ADMIN_TOKEN, serve, type Served } from '../../support/serve-operations.ts'
 
 const db = testDatabase()
 const WAYS: Record<string, Auth> = {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { Type } from 'typebox'
-import { openApiDocument } from '../../../../api/http/openapi.ts'
-import { route } from '../../../../api/http/route.ts'
-import { json } from '../../../../api/http/takes/takes.ts'
-import { testDatabase } from '../../../support/database.ts'
-import { newTenant } from '../../../support/tenants.ts'
-import { serve, type Served } from './serve.ts'
+import { openApiDocument } from '../../../api/http/openapi.ts'
+import { route } from '../../../api/http/route.ts'
+import { json } from '../../../api/http/takes/takes.ts'
+import { testDatabase } from '../../support/database.ts'
+import { newTenant } from '../../support/tenants.ts'
+import { serve, type Served } from '../../support/serve-operations.ts'
 
 const db = testDatabase()
 const routes = [
