@@ -5,7 +5,9 @@ import { swcOptions } from './test/support/jest/swc-options.js'
 /** For a hang alone: ten times what a test takes on a loaded machine. */
 const HANGS_AFTER_MS = 300_000
 /** What is heavy on disk or processor, or must not be disturbed: one file at a time, with nothing beside it. */
-const ALONE = ['file-transfers', 'neighbours'].map(name => `test/features/${name}.test.ts`)
+const ALONE = ['file-transfers', 'neighbours'].map(name => `test/areas/work/${name}.test.ts`)
+/** How documents are compared, which needs no stack. */
+const CONTRACT = 'test/sweeps/contract/'
 
 /**
  * The tests that run in one way: `npm test` runs rules, features and alone, one after another (scripts/test/steps.mjs).
@@ -46,9 +48,14 @@ function globalHook(name) {
 export default {
   projects: [
     // What no other names, so that no file is forgotten.
-    project('rules', ['test/**/*.test.ts'], { but: ['test/(features|cli|dev|objects|chaos|clients)/'] }),
-    project('features', ['test/{features,cli}/**/*.test.ts'], { but: ALONE, stack: true }),
-    project('alone', ['test/{dev,objects}/**/*.test.ts', ...ALONE], { stack: true }),
+    project('rules', ['test/**/*.test.ts'], {
+      but: ['test/(areas|durable|cli|stack|infra|chaos|clients)/', 'test/sweeps/(?!contract/)'],
+    }),
+    project('features', ['test/{areas,sweeps,durable,cli}/**/*.test.ts', 'test/infra/postgres/*.test.ts'], {
+      but: [...ALONE, CONTRACT],
+      stack: true,
+    }),
+    project('alone', ['test/stack/**/*.test.ts', 'test/infra/objects/**/*.test.ts', ...ALONE], { stack: true }),
     project('chaos', ['test/chaos/**/*.test.ts']),
     project('clients', ['test/clients/**/*.test.ts']),
   ],

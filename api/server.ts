@@ -2,28 +2,28 @@ import cluster from 'node:cluster'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createCallRecorder } from '../domain/calls/call.service.ts'
-import { createOpenCalls } from '../domain/calls/open-calls.ts'
-import { loadCatalog } from '../domain/catalog/catalog.ts'
-import { createCredentialsOf } from '../domain/credentials/credential-cache.ts'
-import { credentialRoutes as ownRoutes } from '../domain/credentials/credential-routes.ts'
-import { createCredentialUse } from '../domain/credentials/credential-use.ts'
-import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
-import { createLogReaders } from '../domain/event-log/event-log.reader.ts'
-import { LOG_APPENDS } from '../domain/event-log/event-log.sql.ts'
-import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
-import { createBalances } from '../domain/ledger/balances.ts'
-import { LEASE_RECALLS } from '../domain/ledger/lease.sql.ts'
-import { ACCOUNT_CHANGES } from '../domain/ledger/ledger.sql.ts'
-import { createRequestLimiter } from '../domain/limits/request-limiter.ts'
-import { createStreamLimiter } from '../domain/limits/stream-limiter.ts'
-import { beginProcessLife } from '../domain/processes/process-life.ts'
-import { newRouteExperience } from '../domain/routing/routing.service.ts'
-import { createRequireStorage } from '../domain/storage/storage.service.ts'
-import { createKeyCache } from '../domain/tenancy/key-cache.ts'
-import { largeJson, openThreadWork } from '../domain/threads/thread-work.ts'
-import { createKeyWatch } from '../domain/tenancy/key-watch.ts'
-import { KEY_CHANGES } from '../domain/tenancy/keys.sql.ts'
+import { createCallRecorder } from '../domain/inference/calls/call.service.ts'
+import { createOpenCalls } from '../domain/inference/calls/open-calls.ts'
+import { loadCatalog } from '../domain/inference/catalog/catalog.ts'
+import { createCredentialsOf } from '../domain/inference/provider-credentials/credential-cache.ts'
+import { credentialRoutes as ownRoutes } from '../domain/inference/provider-credentials/credential-routes.ts'
+import { createCredentialUse } from '../domain/inference/provider-credentials/credential-use.ts'
+import { CREDENTIAL_CHANGES } from '../domain/inference/provider-credentials/credential.sql.ts'
+import { createLogReaders } from '../domain/durable/event-log/event-log.reader.ts'
+import { LOG_APPENDS } from '../domain/durable/event-log/event-log.sql.ts'
+import { createEventAppends } from '../domain/durable/event-log/event-log.writer.ts'
+import { createBalances } from '../domain/money/leases/balances.ts'
+import { LEASE_RECALLS } from '../domain/money/leases/lease.sql.ts'
+import { ACCOUNT_CHANGES } from '../domain/money/ledger/ledger.sql.ts'
+import { createRequestLimiter } from '../domain/tenancy/limits/request-limiter.ts'
+import { createStreamLimiter } from '../domain/tenancy/limits/stream-limiter.ts'
+import { startProcessHeartbeat } from '../domain/durable/processes/heartbeat.ts'
+import { newRouteExperience } from '../domain/inference/provider-routes/routing.service.ts'
+import { createRequireStorage } from '../domain/tenancy/storage/storage.service.ts'
+import { createKeyCache } from '../domain/tenancy/keys/key-cache.ts'
+import { largeJson, openThreadWork } from '../domain/inference/threads/thread-work.ts'
+import { createKeyWatch } from '../domain/tenancy/keys/key-watch.ts'
+import { KEY_CHANGES } from '../domain/tenancy/keys/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
 import { createKeyedHash } from '../infra/crypto/keyed-hash.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
@@ -36,56 +36,13 @@ import { createByteBudget } from '../infra/byte-budget.ts'
 import { openDatabase, type Database } from '../infra/postgres/database.ts'
 import { createSharedTransaction } from '../infra/postgres/shared-transaction.ts'
 import { openListener, type Listener } from '../infra/postgres/listener.ts'
-import { createUpstreamClient } from '../infra/upstreams/client.ts'
+import { createUpstreamClient } from '../infra/upstreams/client/client.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey } from '../infra/config.ts'
-import { batchRoutes } from './batches.ts'
-import { chatRoutes } from './chat.ts'
-import { capabilityRoutes, clientConfigRoutes } from './client-config.ts'
-import { credentialRoutes } from './credentials.ts'
-import { completionRoutes } from './completions.ts'
-import type { ApiDeps } from './deps.ts'
-import { embeddingsRoutes } from './embeddings.ts'
-import { estimateRoutes } from './estimate.ts'
-import { fileRoutes } from './files.ts'
+import type { ApiDeps } from './http/request/deps.ts'
 import { createApp, type RequestListener } from './http/app.ts'
 import { createCors, headersToAnybody } from './http/cors.ts'
 import { listen } from './http/listen.ts'
-import { historyRoutes } from './history.ts'
-import { imageRoutes } from './images.ts'
-import { meterRoutes } from './meters.ts'
-import { modelRoutes } from './models.ts'
-import { projectRoutes } from './projects.ts'
-import { responseRoutes } from './responses.ts'
-import { systemRoutes } from './system.ts'
-import { trialRoutes } from './trials.ts'
-import { toolBatchRoutes } from './tool-batches.ts'
-import { turnRoutes } from './turns.ts'
-import { usageRoutes } from './usage.ts'
-import { videoRoutes } from './videos.ts'
-
-const FEATURES = [
-  ...modelRoutes,
-  ...chatRoutes,
-  ...completionRoutes,
-  ...embeddingsRoutes,
-  ...estimateRoutes,
-  ...imageRoutes,
-  ...videoRoutes,
-  ...responseRoutes,
-  ...fileRoutes,
-  ...batchRoutes,
-  ...turnRoutes,
-  ...toolBatchRoutes,
-  ...usageRoutes,
-  ...historyRoutes,
-  ...meterRoutes,
-  ...projectRoutes,
-  ...credentialRoutes,
-  ...clientConfigRoutes,
-  ...trialRoutes,
-]
-const OPERATIONS = [...FEATURES, ...capabilityRoutes(FEATURES)]
-const routes = [...OPERATIONS, ...systemRoutes(OPERATIONS)]
+import { routes } from './routes/index.ts'
 
 const CHANNELS = [KEY_CHANGES, ACCOUNT_CHANGES, LEASE_RECALLS, CREDENTIAL_CHANGES, LOG_APPENDS]
 
@@ -166,14 +123,14 @@ const openStorage = (db: Database, config: Config) => ({
 
 /** What this process holds in the others' eyes: leased credit, and calls under way. */
 async function beginHolding(deps: { db: Database; listener: Listener; log: Log }, config: Config) {
-  const life = await beginProcessLife({ ...deps, lostAfterMs: config.processLostMs })
-  const balances = createBalances({ ...deps, life })
-  const openCalls = createOpenCalls({ ...deps, life })
+  const heartbeat = await startProcessHeartbeat({ ...deps, lostAfterMs: config.processLostMs })
+  const balances = createBalances({ ...deps, heartbeat })
+  const openCalls = createOpenCalls({ ...deps, heartbeat })
   const stop = async () => {
     await Promise.all([balances.stop(), openCalls.stop()])
-    await life.stop()
+    await heartbeat.stop()
   }
-  return { life, balances, openCalls, stop }
+  return { heartbeat, balances, openCalls, stop }
 }
 
 /** One of several processes tells them to the first, which has the port. */

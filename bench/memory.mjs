@@ -2,7 +2,7 @@ import { megabytes } from './figures.mjs'
 import { usageOf } from './processes.mjs'
 
 const LOOK_EVERY_MS = 500
-const OURS = ['api', 'control', 'model', 'media']
+const OURS = ['api', 'control', 'model', 'provider-jobs']
 
 /** Samples the resident memory of a stack's own processes; `stop` gives the bytes of each, by name, as they came. */
 export function sampleMemory(pids, everyMs = LOOK_EVERY_MS) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { makePrivateFiles } from '../infra/private-files.ts'
-import { reportFailure } from './failure.ts'
+import { reportFailure } from './operator/failure.ts'
 import { createProgram } from './program.ts'
 
 makePrivateFiles()

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import type { SandboxOptions } from '../infra/dev/sandbox/server.ts'
-import { examples, wholeNumber } from './declare.ts'
+import type { SandboxOptions } from '../sandbox/server.ts'
+import { examples, wholeNumber } from './operator/declare.ts'
 
 /** The commands that run until they are told to stop: the whole stack, the demo, or one process. */
 export const processCommands = (): Command[] => [
@@ -36,9 +36,9 @@ const workerCommand = () =>
     .description('Run a worker process until SIGTERM or SIGINT.')
     .argument(
       '<roles...>',
-      'control: workflows, relay and reconciler; interactive: turns; model: batches; media: long provider jobs',
+      'control: workflows, relay and reconciler; interactive: turns; model: batches; provider-jobs: videos, made by their providers',
     )
-    .addHelpText('after', examples('ipop worker control', 'ipop worker interactive media', 'ipop worker model'))
+    .addHelpText('after', examples('ipop worker control', 'ipop worker interactive provider-jobs', 'ipop worker model'))
     .action(async (roles: string[]) => (await import('./processes.ts')).runWorkerOf(roles, process.env))
 
 const sandboxCommand = () =>

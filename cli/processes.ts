@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { ConfigError, readConfig, type Config } from '../infra/config.ts'
-import type { SandboxOptions } from '../infra/dev/sandbox/server.ts'
+import type { SandboxOptions } from '../sandbox/server.ts'
 import { createLog, type Log } from '../infra/log.ts'
 import { announceReady, boundHeap, stopOnSignal } from '../infra/process.ts'
 import { startCluster, type RunningCluster } from './api-cluster.ts'
@@ -50,8 +50,8 @@ export async function runWorkerOf(names: readonly string[], env: NodeJS.ProcessE
 /** Runs the sandbox model until it is told to stop. */
 export async function runSandboxModel(options: SandboxOptions, env: NodeJS.ProcessEnv): Promise<void> {
   const { config, log } = processOf('sandbox', env)
-  const { runSandbox } = await import('../infra/dev/sandbox/server.ts')
-  const { loadCatalog } = await import('../domain/catalog/catalog.ts')
+  const { runSandbox } = await import('../sandbox/server.ts')
+  const { loadCatalog } = await import('../domain/inference/catalog/catalog.ts')
   const modelIds = loadCatalog(config).entries.map(entry => entry.id)
   const sandbox = await runSandbox({ modelIds, ...options })
   log.info({ url: sandbox.url }, 'the sandbox model listens')

@@ -9,7 +9,7 @@ import { projectsCommand } from './commands/projects.ts'
 import { secretsCommand } from './commands/secrets.ts'
 import { storageCommand } from './commands/storage.ts'
 import { usersCommand } from './commands/users.ts'
-import { examples } from './declare.ts'
+import { examples } from './operator/declare.ts'
 import { processCommands } from './process-commands.ts'
 
 /** Every command. Only what parsing needs is loaded here: each action loads the rest, so that `--help` is fast. */

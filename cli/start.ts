@@ -1,6 +1,6 @@
 import { ConfigError, readConfig, type Config } from '../infra/config.ts'
-import { urlOf } from '../infra/dev/ports.ts'
-import { startStack, type RunningStack } from '../infra/dev/stack.ts'
+import { urlOf } from '../stack/ports.ts'
+import { startStack, type RunningStack } from '../stack/stack.ts'
 import { stopOnSignal } from '../infra/process.ts'
 
 /** Longer than the stack's own stop, which takes ten seconds at the most. */
@@ -11,17 +11,17 @@ export async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env)
   // Whoever read our output may leave, a closed terminal for one: the stack stops in order all the same.
   process.stdout.on('error', () => undefined)
-  const say = (line: string) => console.log(line)
+  const printLine = (line: string) => console.log(line)
   const onBegin = (stack: Pick<RunningStack, 'stop' | 'kill'>) => {
-    stopOnSignal({ log: tellingLog(say), stop: () => stack.stop(), graceMs: GRACE_MS })
+    stopOnSignal({ log: printingLog(printLine), stop: () => stack.stop(), graceMs: GRACE_MS })
     process.on('exit', () => stack.kill())
   }
-  say(welcome(await startStack(config, { env, say, onBegin }), config))
+  printLine(welcome(await startStack(config, { env, printLine, onBegin }), config))
 }
 
-const tellingLog = (say: (line: string) => void) => ({
-  info: () => say('Stopping … (Ctrl-C again stops at once)'),
-  error: () => say('Something did not stop in order.'),
+const printingLog = (printLine: (line: string) => void) => ({
+  info: () => printLine('Stopping … (Ctrl-C again stops at once)'),
+  error: () => printLine('Something did not stop in order.'),
 })
 
 function welcome({ file, apiKey }: RunningStack, { dataDir, host }: Config): string {

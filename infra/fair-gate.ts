@@ -2,47 +2,47 @@ interface Waiter {
   admit(): void
 }
 
-/** A place that is taken until it is given back. */
-export type Leave = () => void
+/** A slot that is taken until it is given back. */
+export type Release = () => void
 
 /**
- * A bounded number of places, given to tenants in turn: who asks for thousands waits behind who asks for one.
+ * A bounded number of slots, given to tenants in turn: who asks for thousands waits behind who asks for one.
  * Within a tenant, first come, first served.
  */
 export interface FairGate {
-  /** Resolves with a place. Rejects where the signal aborts first. */
-  enter(tenant: string, signal: AbortSignal): Promise<Leave>
+  /** Resolves with a slot. Rejects where the signal aborts first. */
+  acquire(tenant: string, signal: AbortSignal): Promise<Release>
 }
 
-/** A place that can be given back for as long as its holder waits for something else. */
-export interface Place {
-  leave(): void
-  /** Waits without the place, then takes one again. Errors: the wait's; the place is given back then. */
-  whileAway(wait: () => Promise<void>): Promise<void>
+/** A slot that can be given back for as long as its holder waits for something else. */
+export interface Slot {
+  release(): void
+  /** Waits without the slot, then takes one again. Errors: the wait's; the slot is given back then. */
+  withoutSlot(wait: () => Promise<void>): Promise<void>
 }
 
-export async function takePlace(gate: FairGate, tenant: string, signal: AbortSignal): Promise<Place> {
-  let leave = await gate.enter(tenant, signal)
+export async function takeSlot(gate: FairGate, tenant: string, signal: AbortSignal): Promise<Slot> {
+  let release = await gate.acquire(tenant, signal)
   return {
-    leave: () => leave(),
-    whileAway: async wait => {
-      leave()
+    release: () => release(),
+    withoutSlot: async wait => {
+      release()
       await wait()
-      leave = await gate.enter(tenant, signal)
+      release = await gate.acquire(tenant, signal)
     },
   }
 }
 
-export function createFairGate(places: number): FairGate {
+export function createFairGate(slots: number): FairGate {
   /** In the order of their next turn: a tenant that was served goes to the end. */
   const queues = new Map<string, Waiter[]>()
-  let free = places
+  let free = slots
 
-  const leaveOnce = (): Leave => {
-    let left = false
+  const releaseOnce = (): Release => {
+    let isReleased = false
     return () => {
-      if (left) return
-      left = true
+      if (isReleased) return
+      isReleased = true
       free += 1
       serve()
     }
@@ -67,24 +67,24 @@ export function createFairGate(places: number): FairGate {
     return undefined
   }
 
-  const forget = (tenant: string, waiter: Waiter) => {
+  const removeWaiter = (tenant: string, waiter: Waiter) => {
     const queue = queues.get(tenant)?.filter(other => other !== waiter) ?? []
     if (queue.length > 0) queues.set(tenant, queue)
     else queues.delete(tenant)
   }
 
   return {
-    enter: (tenant, signal) =>
-      new Promise<Leave>((resolve, reject) => {
+    acquire: (tenant, signal) =>
+      new Promise<Release>((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason as Error)
         const onAbort = () => {
-          forget(tenant, waiter)
+          removeWaiter(tenant, waiter)
           reject(signal.reason as Error)
         }
         const waiter: Waiter = {
           admit: () => {
             signal.removeEventListener('abort', onAbort)
-            resolve(leaveOnce())
+            resolve(releaseOnce())
           },
         }
         signal.addEventListener('abort', onAbort, { once: true })

@@ -40,7 +40,7 @@ export function createMetrics(service: string) {
       buckets: [1, 2, 5, 10, 25, 50, 100, 200],
       registers,
     }),
-    forgottenHolds: new Counter({
+    orphanedHolds: new Counter({
       name: 'ipop_holds_repaired_total',
       help: 'Holds that had outlived their jobs and were released',
       registers,

@@ -1,9 +1,9 @@
 // @ts-check
-// Writes test/contract/contract.json from an OpenAPI document, without its prose: `strip-contract.mjs OPENAPI.json`.
+// Writes test/sweeps/contract/contract.json from an OpenAPI document, without its prose: `strip-contract.mjs OPENAPI.json`.
 // Schemas, enums and the x-public-* lists stay: they are what a served document is held against.
 import { readFileSync, writeFileSync } from 'node:fs'
 
-const TARGET = new URL('../test/contract/contract.json', import.meta.url)
+const TARGET = new URL('../test/sweeps/contract/contract.json', import.meta.url)
 const PROSE = new Set(['description', 'title', 'summary', 'example', 'examples'])
 // Below these keys stand names chosen by the contract, which may well be called `title` or `description`.
 const NAMES = new Set(['properties', 'schemas', 'paths', 'responses', 'content', 'securitySchemes'])

@@ -1,6 +1,6 @@
 // @ts-check
 // Runs the tests, step by step, each with its own number of workers. `npm test -- chaos` runs that step, and
-// `npm test -- test/features/chat.test.ts -t stream` gives what it is given to Jest, in one run.
+// `npm test -- test/areas/inference/chat.test.ts -t stream` gives what it is given to Jest, in one run.
 // Ends with `N passed, N failed` (and `, N skipped`) of all steps alone on the last line.
 import { fileURLToPath } from 'node:url'
 import { counted } from '../test/support/jest/progress-reporter.js'

@@ -1,18 +1,18 @@
-import { sweepEvents } from '../domain/event-log/retention.ts'
-import { sweepResponses } from '../domain/responses/abandoned.ts'
-import { sweepReplies } from '../domain/chat/reply-cache.ts'
-import { sweepKeptReplies } from '../domain/idempotency/kept-replies.ts'
-import { sweepVideos } from '../domain/videos/retention.ts'
-import { releaseForgottenHolds } from '../domain/jobs/hold-repair.ts'
-import { startDispatch, type EventSubscriber } from '../domain/events/dispatch.ts'
-import { tellLowCredit } from '../domain/ledger/low-credit.ts'
-import { startMaintenance } from '../domain/jobs/maintenance.ts'
-import type { JobLoss, JobRun } from '../domain/jobs/jobs.rules.ts'
-import { startReconciler } from '../domain/jobs/reconciler.ts'
-import { startRelay } from '../domain/jobs/relay.ts'
-import { startLostProcesses } from '../domain/calls/lost-processes.ts'
-import { sweepFiles } from '../domain/files/file.service.ts'
-import { sweepStorageParts } from '../domain/storage/storage.service.ts'
+import { sweepEvents } from '../domain/durable/event-log/retention.ts'
+import { sweepResponses } from '../domain/inference/responses/abandoned.ts'
+import { sweepReplies } from '../domain/inference/chat/reply-cache.ts'
+import { sweepKeptReplies } from '../domain/tenancy/idempotency/kept-replies.ts'
+import { sweepVideos } from '../domain/work/videos/retention.ts'
+import { releaseOrphanedHolds } from '../domain/money/ledger/hold-repair.ts'
+import { startDispatch, type EventSubscriber } from '../domain/durable/outbox/dispatch.ts'
+import { announceLowCredit } from '../domain/money/ledger/low-credit.ts'
+import { startMaintenance } from '../domain/durable/jobs/maintenance.ts'
+import type { JobLoss, JobRun } from '../domain/durable/jobs/jobs.rules.ts'
+import { startReconciler } from '../domain/durable/jobs/reconciler.ts'
+import { startRelay } from '../domain/durable/jobs/relay.ts'
+import { startLostProcesses } from '../domain/inference/calls/lost-processes.ts'
+import { sweepFiles } from '../domain/work/files/file.service.ts'
+import { sweepStorageParts } from '../domain/tenancy/storage/storage.service.ts'
 import type { Config } from '../infra/config.ts'
 import type { ObjectStore } from '../infra/objects/store.ts'
 import { connectTemporal } from '../infra/temporal/connection.ts'
@@ -61,8 +61,8 @@ export async function startControlLoops(deps: WorkerDeps, config: Config, { clie
         () => sweepEvents(deps.db),
         () => sweepResponses(deps.db),
         () => sweepVideos(deps),
-        () => releaseForgottenHolds(deps),
-        () => tellLowCredit(deps),
+        () => releaseOrphanedHolds(deps),
+        () => announceLowCredit(deps),
         () => sweepStorageParts(deps),
       ],
     }),

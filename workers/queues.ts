@@ -1,5 +1,5 @@
-import { createRetentionActivities } from '../activities/retention.ts'
-import type { JobDefinition } from '../domain/jobs/define-job.ts'
+import { createRetentionActivities } from '../activities/inference/retention.ts'
+import type { JobDefinition } from '../domain/durable/jobs/define-job.ts'
 import { JOBS } from './jobs.ts'
 import type { WorkerDeps } from './runtime.ts'
 
@@ -24,7 +24,7 @@ const QUEUES = [
   { name: 'interactive', worker: 'interactive', runsWorkflows: true, atOnce: 1_000, needs: [] },
   { name: 'model', worker: 'model', runsWorkflows: false, atOnce: 500, needs: ['objects'] },
   { name: 'files', worker: 'model', runsWorkflows: false, atOnce: 8, needs: ['objects'] },
-  { name: 'media', worker: 'media', runsWorkflows: false, atOnce: 50, needs: ['objects'] },
+  { name: 'provider-jobs', worker: 'provider-jobs', runsWorkflows: false, atOnce: 50, needs: ['objects'] },
 ] as const satisfies readonly QueueRow[]
 
 export type Role = (typeof QUEUES)[number]['worker']
@@ -39,14 +39,14 @@ export interface Queue extends QueueRow {
 /** The queues of these workers, with what runs on each. Errors: where a job's activities are on a queue that is none. */
 export function queuesOf(deps: WorkerDeps, roles: readonly Role[]): Queue[] {
   const queues = new Map<string, Queue>(QUEUES.map(queue => [queue.name, { ...queue, activities: {} }]))
-  const place = (byQueue: ReturnType<JobDefinition<WorkerDeps>['activities']>) => {
+  const add = (byQueue: ReturnType<JobDefinition<WorkerDeps>['activities']>) => {
     for (const [name, activities] of Object.entries(byQueue)) {
       const queue = queues.get(name)
       if (queue === undefined) throw new Error(`there is no queue ${name}`)
       Object.assign(queue.activities, activities)
     }
   }
-  JOBS.forEach(job => place(job.activities(deps)))
-  place({ control: createRetentionActivities(deps) })
+  JOBS.forEach(job => add(job.activities(deps)))
+  add({ control: createRetentionActivities(deps) })
   return [...queues.values()].filter(({ worker }) => roles.includes(worker as Role))
 }

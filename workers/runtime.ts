@@ -1,18 +1,18 @@
 import { fileURLToPath } from 'node:url'
 import { Runtime, Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker'
-import { loadCatalog } from '../domain/catalog/catalog.ts'
+import { loadCatalog } from '../domain/inference/catalog/catalog.ts'
 import { createFairGate } from '../infra/fair-gate.ts'
-import { createRowCommit } from '../domain/batches/row-commit.ts'
-import { createCredentialsOf } from '../domain/credentials/credential-cache.ts'
-import { credentialRoutes } from '../domain/credentials/credential-routes.ts'
-import { CREDENTIAL_CHANGES } from '../domain/credentials/credential.sql.ts'
-import { createCredentialUse } from '../domain/credentials/credential-use.ts'
-import { createCancelSignals } from '../domain/jobs/cancel-signals.ts'
-import { EVENTS } from '../domain/events/events.sql.ts'
-import { JOB_CANCELS, JOB_COMMANDS, JOB_PLACES } from '../domain/jobs/jobs.sql.ts'
-import { newRouteExperience } from '../domain/routing/routing.service.ts'
-import { createPauses, MODEL_PAUSES } from '../domain/routing/pauses.ts'
-import { largeJson, openThreadWork } from '../domain/threads/thread-work.ts'
+import { createRowCommit } from '../domain/work/batches/row-commit.ts'
+import { createCredentialsOf } from '../domain/inference/provider-credentials/credential-cache.ts'
+import { credentialRoutes } from '../domain/inference/provider-credentials/credential-routes.ts'
+import { CREDENTIAL_CHANGES } from '../domain/inference/provider-credentials/credential.sql.ts'
+import { createCredentialUse } from '../domain/inference/provider-credentials/credential-use.ts'
+import { createCancelSignals } from '../domain/durable/jobs/cancel-signals.ts'
+import { EVENTS } from '../domain/durable/outbox/events.sql.ts'
+import { JOB_CANCELS, JOB_COMMANDS, JOB_SLOTS } from '../domain/durable/jobs/jobs.sql.ts'
+import { newRouteExperience } from '../domain/inference/provider-routes/routing.service.ts'
+import { createPauses, MODEL_PAUSES } from '../domain/inference/provider-routes/pauses.ts'
+import { largeJson, openThreadWork } from '../domain/inference/threads/thread-work.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey, type Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
@@ -21,16 +21,16 @@ import { openObjectStore } from '../infra/objects/open.ts'
 import { createOutbound } from '../infra/outbound/outbound.ts'
 import { openDatabase } from '../infra/postgres/database.ts'
 import { openListener } from '../infra/postgres/listener.ts'
-import { createUpstreamClient } from '../infra/upstreams/client.ts'
-import type { BatchActivityDeps } from '../activities/batches.ts'
-import type { TurnActivityDeps } from '../activities/turns.ts'
-import { settleResponse } from '../domain/responses/background.ts'
-import { createEventAppends } from '../domain/event-log/event-log.writer.ts'
+import { createUpstreamClient } from '../infra/upstreams/client/client.ts'
+import type { BatchActivityDeps } from '../activities/work/batches.ts'
+import type { TurnActivityDeps } from '../activities/work/turns.ts'
+import { settleResponse } from '../domain/work/background-responses/background.ts'
+import { createEventAppends } from '../domain/durable/event-log/event-log.writer.ts'
 
 /** Model calls that one worker process has under way for batches. */
 const ROWS_AT_ONCE = 64
 
-const CHANNELS = [EVENTS, JOB_CANCELS, JOB_COMMANDS, JOB_PLACES, MODEL_PAUSES, CREDENTIAL_CHANGES]
+const CHANNELS = [EVENTS, JOB_CANCELS, JOB_COMMANDS, JOB_SLOTS, MODEL_PAUSES, CREDENTIAL_CHANGES]
 
 /** Everything a worker process works with. */
 export async function openWorkerDeps(config: Config, log: Log, name: string) {

@@ -1,4 +1,4 @@
-export { batch } from './batch.ts'
-export { agentTurn } from './agent-turn.ts'
+export { batch } from './work/batch.ts'
+export { agentTurn } from './work/agent-turn.ts'
 export { retention } from './retention.ts'
-export { video } from './video.ts'
+export { video } from './work/video.ts'

@@ -1,13 +1,13 @@
 import { proxyActivities } from '@temporalio/workflow'
-import type { RetentionActivities } from '../activities/retention.ts'
-import { untilItSucceeds } from './retry-policies.ts'
+import type { RetentionActivities } from '../activities/inference/retention.ts'
+import { untilSuccess } from './durable/retry-policies.ts'
 
 const control = proxyActivities<RetentionActivities>({
   taskQueue: 'control',
   startToCloseTimeout: '6 hours',
   scheduleToCloseTimeout: '20 hours',
   heartbeatTimeout: '1 minute',
-  retry: untilItSucceeds,
+  retry: untilSuccess,
 })
 
 /** Removes what is past its retention, a bounded step at a time; started by its schedule once a day. */

@@ -1,6 +1,6 @@
-import type { ApiDeps } from '../deps.ts'
-import { keyEndOf } from './key-end.ts'
-import type { RequestContext } from './request-context.ts'
+import type { ApiDeps } from './request/deps.ts'
+import { keyEndOf } from './request/connection.ts'
+import type { RequestContext } from './request/request-context.ts'
 
 const CLIENT_CLOSED_REQUEST = 499
 

@@ -1,11 +1,11 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { DomainError } from '../../domain/errors.ts'
-import { newRequestId } from '../../domain/ids.ts'
+import { DomainError } from '../../domain/core/errors.ts'
+import { newRequestId } from '../../domain/core/ids.ts'
 import type { Log } from '../../infra/log.ts'
 import { errorReply } from './errors/ipop.ts'
-import { linger } from './linger.ts'
+import { linger } from './request/linger.ts'
 
 const FAILURES: Record<string, [number, string]> = {
   HPE_HEADER_OVERFLOW: [431, 'The address and headers of the request are too long.'],
@@ -19,7 +19,7 @@ export interface Exchange {
   response: ServerResponse
 }
 
-export interface Refusing {
+export interface RefusalOptions {
   log: Pick<Log, 'info'>
   /** What every reply says. */
   headers: Record<string, string>
@@ -33,11 +33,11 @@ export function refuseBrokenRequest(
   error: NodeJS.ErrnoException,
   socket: Duplex,
   exchange: Exchange | undefined,
-  refusing: Refusing,
+  refusalOptions: RefusalOptions,
 ): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const [status, message] = FAILURES[error.code ?? ''] ?? [400, 'The request is not valid HTTP.']
-  const refuse = () => refuseConnection(socket, status, message, refusing)
+  const refuse = () => refuseConnection(socket, status, message, refusalOptions)
   if (exchange === undefined || exchange.response.writableFinished) return refuse()
   const { request, response } = exchange
   if (request.complete) return void response.once('close', refuse)
@@ -49,7 +49,12 @@ export function refuseBrokenRequest(
 }
 
 /** Ends a connection that no request can be answered on, with the error body. */
-export function refuseConnection(socket: Duplex, status: number, message: string, { log, headers }: Refusing): void {
+export function refuseConnection(
+  socket: Duplex,
+  status: number,
+  message: string,
+  { log, headers }: RefusalOptions,
+): void {
   if (!socket.writable) return void socket.destroy()
   const requestId = newRequestId()
   const reply = errorReply(new DomainError(status, 'bad_request', message, { type: 'invalid_request' }), requestId)

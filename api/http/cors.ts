@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { DomainError } from '../../domain/errors.ts'
+import { DomainError } from '../../domain/core/errors.ts'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -50,7 +50,7 @@ export const isPreflight = ({ method, headers }: IncomingMessage): boolean =>
   method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 
 /** Caches keep what GET gave for whoever asks next; other replies say it to browsers alone. */
-const isTold = ({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean =>
+const saysOrigin = ({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean =>
   headers.origin !== undefined || method === 'GET' || method === 'HEAD'
 
 /** What is said where nobody knows who asked. */
@@ -60,7 +60,7 @@ export const headersToAnybody = (cors: Cors): Record<string, string> => ({
 
 const ANY: Headers = { 'access-control-allow-origin': '*', 'access-control-expose-headers': EXPOSED }
 const anyOrigin: Cors = {
-  headersOf: request => (isTold(request) ? ANY : NONE),
+  headersOf: request => (saysOrigin(request) ? ANY : NONE),
   preflightHeaders,
 }
 
@@ -69,7 +69,7 @@ function namedOrigins(origins: ReadonlySet<string>): Cors {
   return {
     headersOf: request => {
       const { origin } = request.headers
-      if (!isAllowed(origin)) return isTold(request) ? { vary: 'Origin' } : NONE
+      if (!isAllowed(origin)) return saysOrigin(request) ? { vary: 'Origin' } : NONE
       return { ...ANY, 'access-control-allow-origin': origin, vary: 'Origin' }
     },
     preflightHeaders: request => {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { TObject } from 'typebox'
-import { requireValid } from '../../domain/validation.rules.ts'
+import { requireValid } from '../../domain/core/validation.rules.ts'
 import { readTexts } from './takes/texts.ts'
 
 type ReadHeaders = (given: IncomingHttpHeaders) => Record<string, unknown>

@@ -1,11 +1,11 @@
-import { DomainError } from '../../domain/errors.ts'
-import { LONGEST_KEPT, type KeptReply } from '../../domain/idempotency/kept-replies.ts'
+import { DomainError } from '../../domain/core/errors.ts'
+import { LONGEST_KEPT, type KeptReply } from '../../domain/tenancy/idempotency/kept-replies.ts'
 import { errorReply } from './errors/ipop.ts'
 import type { RepeatOutcome } from './repeat-outcome.ts'
 import { EventStream, type StreamEvent } from './gives/gives.ts'
 import { failureAsData } from './gives/stream-failure.ts'
 
-interface Keeping {
+interface KeptOptions {
   requestId: string
   outcome: RepeatOutcome
   /** The call's: where it has aborted, the stream has not come to its end. */
@@ -16,17 +16,17 @@ interface Keeping {
   release: () => void
 }
 
-type Together = StreamEvent | readonly StreamEvent[]
-type Source = AsyncIterator<Together, unknown>
+type EventGroup = StreamEvent | readonly StreamEvent[]
+type Source = AsyncIterator<EventGroup, unknown>
 
 /** The stream, which is kept as it was sent when it ends, or as it would have been sent to a reader who left. */
-export function keptEvents(stream: EventStream, keeping: Keeping): EventStream {
+export function keptEvents(stream: EventStream, keptOptions: KeptOptions): EventStream {
   const { headers, resumable, failure } = stream
-  return new EventStream(collected(stream, keeping), failure, { headers, resumable })
+  return new EventStream(collected(stream, keptOptions), failure, { headers, resumable })
 }
 
-async function* collected(stream: EventStream, keeping: Keeping): AsyncGenerator<Together, void> {
-  const { requestId, outcome, signal, outlives, release } = keeping
+async function* collected(stream: EventStream, keptOptions: KeptOptions): AsyncGenerator<EventGroup, void> {
+  const { requestId, outcome, signal, outlives, release } = keptOptions
   const source: Source = stream.events[Symbol.asyncIterator]()
   const collection = createCollection(stream.headers)
   let isReading = true
@@ -64,7 +64,7 @@ const clientLeft = (): DomainError =>
   new DomainError(409, 'bad_request', 'The client left, and the call was canceled.', { type: 'client_closed' })
 
 interface Collection {
-  add(together: Together): void
+  add(group: EventGroup): void
   last(): StreamEvent | undefined
   reply(): KeptReply
 }
@@ -74,8 +74,8 @@ function createCollection(headers: Record<string, string>): Collection {
   let last: StreamEvent | undefined
   let characters = 0
   return {
-    add: together => {
-      for (const event of [together].flat()) {
+    add: group => {
+      for (const event of [group].flat()) {
         last = event
         characters += typeof event === 'string' ? event.length : event.data.length
         if (characters <= LONGEST_KEPT) events.push(event)

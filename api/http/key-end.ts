@@ -1,7 +1,6 @@
-import { DomainError } from '../../domain/errors.ts'
-import type { ApiDeps } from '../deps.ts'
-import { endConnection } from './connection.ts'
-import type { RequestContext } from './request-context.ts'
+import type { ApiDeps } from './request/deps.ts'
+import { endConnection } from './request/connection.ts'
+import type { RequestContext } from './request/request-context.ts'
 import type { AnyRequest, AnyRoute } from './route.ts'
 
 /**
@@ -15,14 +14,10 @@ export function watchKey(
   request: AnyRequest,
 ): (() => void) | undefined {
   if (key === undefined || !takesLong(route, request)) return undefined
-  return deps.keyWatch.enter(key.id, reason => {
+  return deps.keyWatch.watch(key.id, reason => {
     endConnection(socket, reason)
     response.once('finish', () => socket.destroySoon())
   })
 }
 
 const takesLong = (route: AnyRoute, request: AnyRequest): boolean => route.isLong || route.streams?.(request) === true
-
-/** Why we ended the connection ourselves, which its client is told; undefined where it is open or the client left. */
-export const keyEndOf = ({ reason }: AbortSignal): DomainError | undefined =>
-  reason instanceof DomainError ? reason : undefined

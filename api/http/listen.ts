@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { RequestListener } from './app.ts'
-import { refuseBrokenRequest, refuseConnection, type Exchange, type Refusing } from './broken-request.ts'
+import { refuseBrokenRequest, refuseConnection, type Exchange, type RefusalOptions } from './broken-request.ts'
 import { continueWhenRead } from './expect.ts'
-import { hasUnreadBody } from './linger.ts'
+import { hasUnreadBody } from './request/linger.ts'
 
 /** Longest wait for a request's headers; bodies are bounded by idle time, since uploads may be slow. */
 const HEADERS_TIMEOUT_MS = 30_000
@@ -14,9 +14,9 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
 /** Serves what the listener answers; whatever else comes over a connection is answered here, in the same form. */
 export async function listen(
   answer: RequestListener,
-  { host, port, log, headers }: Refusing & { host: string; port: number },
+  { host, port, log, headers }: RefusalOptions & { host: string; port: number },
 ): Promise<Server> {
-  const refusing = { log, headers }
+  const refusalOptions = { log, headers }
   // A request without a Host is answered as all bad requests are, and not by Node.
   const server = createServer({ requireHostHeader: false })
   server.headersTimeout = HEADERS_TIMEOUT_MS
@@ -29,7 +29,7 @@ export async function listen(
     // Every further byte is an error anew.
     if (refused.has(socket)) return
     refused.add(socket)
-    refuseBrokenRequest(error, socket, exchanges.get(socket), refusing)
+    refuseBrokenRequest(error, socket, exchanges.get(socket), refusalOptions)
   }
   const receive = (request: IncomingMessage, response: ServerResponse) => {
     exchanges.set(request.socket, { request, response })
@@ -44,7 +44,7 @@ export async function listen(
   server.on('checkExpectation', receive)
   server.on('clientError', refuse)
   server.on('connect', (_: IncomingMessage, socket: Duplex) =>
-    refuseConnection(socket, 405, 'This is no proxy: there is nothing to connect to.', refusing),
+    refuseConnection(socket, 405, 'This is no proxy: there is nothing to connect to.', refusalOptions),
   )
   server.listen(port, host)
   await once(server, 'listening')

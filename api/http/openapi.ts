@@ -1,6 +1,6 @@
 import type { TObject, TSchema } from 'typebox'
-import { ErrorBody } from '../../domain/errors.schema.ts'
-import { DOCUMENTED } from '../../domain/schemas.schema.ts'
+import { ErrorBody } from '../../domain/core/errors.schema.ts'
+import { DOCUMENTED } from '../../domain/core/schemas.schema.ts'
 import { wayOf } from './auth/ways.ts'
 import type { GivesSpec } from './gives/gives.ts'
 import type { AnyRoute } from './route.ts'

@@ -1,21 +1,21 @@
 import type { Context } from 'koa'
-import type { Repeatable } from '../../domain/idempotency/create-once.ts'
-import { enterAnyProject, enterProject, type ProjectScope } from '../../domain/tenancy/project-scope.ts'
-import { requireValid } from '../../domain/validation.rules.ts'
-import type { ApiDeps } from '../deps.ts'
+import type { Repeatable } from '../../domain/tenancy/idempotency/create-once.ts'
+import { enterAnyProject, enterProject, type ProjectScope } from '../../domain/tenancy/projects/project-scope.ts'
+import { requireValid } from '../../domain/core/validation.rules.ts'
+import type { ApiDeps } from './request/deps.ts'
 import { writeAccessLine } from './access-log.ts'
 import type { Principal } from './auth/principal.ts'
 import { authenticator } from './auth/ways.ts'
-import { enterStream } from './auth/limits.ts'
-import { connectionSignal } from './connection.ts'
+import { acquireStream } from './stream-slots.ts'
+import { connectionSignal, keyEndOf } from './request/connection.ts'
 import { isFault } from './errors/classify.ts'
 import { jsonOf } from './gives/json-text.ts'
-import { sendError, sendReply } from './gives/reply.ts'
+import { sendError, sendReply } from './reply.ts'
 import { headerReader } from './headers.ts'
-import { keyEndOf, watchKey } from './key-end.ts'
-import { HeldBytes } from './held-bytes.ts'
+import { watchKey } from './key-end.ts'
+import { HeldBytes } from './request/held-bytes.ts'
 import { digestOf, handleOnce, requestKeyOf } from './repeats.ts'
-import type { RequestContext } from './request-context.ts'
+import type { RequestContext } from './request/request-context.ts'
 import type { AnyRequest, AnyRoute } from './route.ts'
 import type { LargeBodies } from './takes/json.ts'
 import { bodyReader } from './takes/read-body.ts'
@@ -39,7 +39,7 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
     const held = new HeldBytes(deps.byteBudget, () => tenantOf(context))
     try {
       const principal = await authenticate(context)
-      const scope = route.scope === undefined ? undefined : await enter(deps, principal, pathTexts)
+      const scope = route.scope === undefined ? undefined : await acquire(deps, principal, pathTexts)
       const digest = digestOf(route, message)
       const params = readChecked(route.params, pathTexts)
       const query = route.query === undefined ? undefined : readChecked(route.query, ctx.query)
@@ -50,7 +50,7 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
       if (route.dialect === 'json-rpc') context.rpcId = (body as { id?: unknown } | undefined)?.id
       const read = { principal, scope, params, query, headers, body, repeatable }
       const request = requestOf(ctx, context, read, { held, signal })
-      const leave = await enterStream(route, deps, context.key, request)
+      const releaseStream = await acquireStream(route, deps, context.key, request)
       const unwatch = watchKey(route, deps, context, request)
       try {
         const result = await (digest === undefined ? route.handle(request, deps) : handleOnce(route, deps, request))
@@ -58,7 +58,7 @@ export function pipeline(route: AnyRoute, deps: ApiDeps): Answer {
         await sendReply(context, route, result, { stallMs: deps.config.streamStallMs, log: deps.log, signal, write })
       } finally {
         unwatch?.()
-        leave?.()
+        releaseStream?.()
       }
     } catch (error) {
       if (isFault(error) && !signal.aborted)
@@ -120,7 +120,7 @@ const largeBodies = (
 })
 
 /** Errors: 404. */
-function enter(
+function acquire(
   deps: ApiDeps,
   principal: Principal,
   { project_id: projectId = '' }: Record<string, string>,

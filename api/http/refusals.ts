@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { badRequest, DomainError } from '../../domain/errors.ts'
+import { badRequest, DomainError } from '../../domain/core/errors.ts'
 
 const CONTINUE = /^100-continue$/i
 

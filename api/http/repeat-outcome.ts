@@ -4,9 +4,9 @@ import {
   LONGEST_KEPT,
   type KeptReply,
   type ReplyClaim,
-} from '../../domain/idempotency/kept-replies.ts'
-import type { ApiDeps } from '../deps.ts'
-import type { AccessFields } from './request-context.ts'
+} from '../../domain/tenancy/idempotency/kept-replies.ts'
+import type { ApiDeps } from './request/deps.ts'
+import type { AccessFields } from './request/request-context.ts'
 
 /** What becomes of a claimed Idempotency-Key. None of it fails: what cannot be kept is answered all the same. */
 export interface RepeatOutcome {

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { abortWhere } from '../../infra/abort.ts'
-import { DomainError } from '../../domain/errors.ts'
-import type { RequestKey } from '../../domain/idempotency/idempotency.service.ts'
-import { claimReply, type KeptReply, type ReplyClaim } from '../../domain/idempotency/kept-replies.ts'
-import type { ApiDeps } from '../deps.ts'
+import { DomainError } from '../../domain/core/errors.ts'
+import type { RequestKey } from '../../domain/tenancy/idempotency/idempotency.service.ts'
+import { claimReply, type KeptReply, type ReplyClaim } from '../../domain/tenancy/idempotency/kept-replies.ts'
+import type { ApiDeps } from './request/deps.ts'
 import { errorReply } from './errors/ipop.ts'
 import { EventStream, Reply } from './gives/gives.ts'
 import { jsonOf, JsonText } from './gives/json-text.ts'
 import { keptEvents, repeatedEvents } from './kept-events.ts'
 import { createOutcome } from './repeat-outcome.ts'
-import type { AccessFields } from './request-context.ts'
+import type { AccessFields } from './request/request-context.ts'
 import type { AnyRequest, AnyRoute } from './route.ts'
 
 type Handle = (request: AnyRequest) => unknown
@@ -42,7 +42,7 @@ export async function handleOnce(route: AnyRoute, deps: ApiDeps, request: AnyReq
   const { operation, requestKey } = repeatable
   if (caller === undefined || requestKey === undefined || route.keepsReply?.(request) !== true) return handle(request)
   const { key, sha256 } = requestKey
-  const claim = { owner: caller.owner, operation, key, requestId, processId: deps.life.id }
+  const claim = { owner: caller.owner, operation, key, requestId, processId: deps.heartbeat.id }
   const kept = await claimReply(deps.db, claim, sha256)
   return kept === undefined ? handleAndKeep(deps, claim, request, handle) : repeated(kept)
 }

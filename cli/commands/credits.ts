@@ -1,16 +1,16 @@
 import { InvalidArgumentError, type Command } from 'commander'
-import { parseUsd, usdText, type Nanos } from '../../domain/ledger/money.rules.ts'
-import type { AccountRow, EntryRow } from '../../domain/ledger/ledger.sql.ts'
-import { group, operatorCommand, wholeNumber } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
-import { fields, moment, table } from '../text.ts'
+import { parseUsd, usdText, type Nanos } from '../../domain/money/ledger/money.rules.ts'
+import type { AccountRow, EntryRow } from '../../domain/money/ledger/ledger.sql.ts'
+import { group, operatorCommand, wholeNumber } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
+import { fields, moment, table } from '../operator/text.ts'
 
 const DEFAULT_ENTRIES = 20
 const MOST_ENTRIES = 1_000
 
 export const creditsCommand = (): Command => group('credits', 'Credit of users, in USD, exact.', [add(), show()])
 
-const service = () => import('../../domain/ledger/ledger.service.ts')
+const service = () => import('../../domain/money/ledger/ledger.service.ts')
 
 const add = () =>
   operatorCommand(

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import type { Finding } from '../doctor/findings.ts'
-import { operatorCommand } from '../declare.ts'
-import { print, type OutputOptions } from '../operator.ts'
-import { table } from '../text.ts'
+import { operatorCommand } from '../operator/declare.ts'
+import { print, type OutputOptions } from '../operator/operator.ts'
+import { table } from '../operator/text.ts'
 
 export const doctorCommand = (): Command =>
   operatorCommand(
@@ -11,7 +11,7 @@ export const doctorCommand = (): Command =>
     'ipop doctor',
     'ipop doctor --json',
   ).action(async (options: OutputOptions) => {
-    const { operatorConfig } = await import('../operator-config.ts')
+    const { operatorConfig } = await import('../operator/operator-config.ts')
     const { examine } = await import('../doctor/doctor.ts')
     const findings = await examine(operatorConfig(process.env))
     const ok = findings.every(finding => finding.ok)

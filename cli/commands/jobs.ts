@@ -1,19 +1,19 @@
 import type { Command } from 'commander'
-import type { JobRow } from '../../domain/jobs/jobs.sql.ts'
+import type { JobRow } from '../../domain/durable/jobs/jobs.sql.ts'
 import type { Config } from '../../infra/config.ts'
-import { usdText } from '../../domain/ledger/money.rules.ts'
-import { workflowIdOf } from '../../domain/jobs/jobs.rules.ts'
-import { group, operatorCommand, wholeNumber } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
-import { duration, fields, moment, table } from '../text.ts'
-import { workflowLink } from '../workflow-link.ts'
+import { usdText } from '../../domain/money/ledger/money.rules.ts'
+import { workflowIdOf } from '../../domain/durable/jobs/jobs.rules.ts'
+import { group, operatorCommand, wholeNumber } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
+import { duration, fields, moment, table } from '../operator/text.ts'
+import { workflowLink } from '../operator/workflow-link.ts'
 
 const DEFAULT_JOBS = 100
 const MOST_JOBS = 10_000
 
 export const jobsCommand = (): Command => group('jobs', 'Durable jobs.', [list(), show()])
 
-const service = () => import('../../domain/jobs/jobs.service.ts')
+const service = () => import('../../domain/durable/jobs/jobs.service.ts')
 
 const list = () =>
   operatorCommand(
@@ -58,7 +58,7 @@ const view = (job: JobRow, link: string | undefined) => ({
   id: job.resource_id,
   kind: job.kind,
   state: job.state,
-  place: job.place,
+  slot: job.slot,
   run: job.run,
   user_id: job.user_id,
   project_id: job.project_id,
@@ -77,7 +77,7 @@ function jobsTable(jobs: readonly ReturnType<typeof view>[]): string {
   const rows = jobs.map(job => [
     job.id,
     job.kind,
-    job.place === 'given' ? job.state : job.place,
+    job.slot === 'given' ? job.state : job.slot,
     String(job.run),
     duration((Date.now() - job.created_at.getTime()) / 1000),
     job.uncharged_usd === '0.00' ? '-' : job.uncharged_usd,

@@ -1,15 +1,15 @@
 import { InvalidArgumentError, type Command } from 'commander'
-import type { KeyRow } from '../../domain/tenancy/keys.sql.ts'
-import { group, operatorCommand, wholeNumber } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
-import { fields, moment, table } from '../text.ts'
+import type { KeyRow } from '../../domain/tenancy/keys/keys.sql.ts'
+import { group, operatorCommand, wholeNumber } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
+import { fields, moment, table } from '../operator/text.ts'
 
 const MOST_REQUESTS_PER_MINUTE = 1_000_000
 const MOST_STREAMS = 100_000
 
 export const keysCommand = (): Command => group('keys', 'API keys.', [create(), list(), revoke()])
 
-const service = () => import('../../domain/tenancy/keys.service.ts')
+const service = () => import('../../domain/tenancy/keys/keys.service.ts')
 
 interface CreateOptions extends OutputOptions {
   user: string

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import type { LedgerCheck } from '../../domain/ledger/verify.ts'
-import { group, operatorCommand } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
+import type { LedgerCheck } from '../../domain/money/verify/verify.ts'
+import { group, operatorCommand } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
 
 export const ledgerCommand = (): Command => group('ledger', 'The books.', [verify()])
 
@@ -13,7 +13,7 @@ const verify = () =>
     'ipop ledger verify --json',
   ).action((options: OutputOptions) =>
     operate(options, async deps => {
-      const { verifyLedger } = await import('../../domain/ledger/verify.ts')
+      const { verifyLedger } = await import('../../domain/money/verify/verify.ts')
       const verification = await verifyLedger(deps)
       if (!verification.ok) process.exitCode = 1
       return { text: verification.checks.map(checkText).join('\n'), json: verification }

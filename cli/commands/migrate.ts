@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { operatorCommand } from '../declare.ts'
-import { print, type OutputOptions } from '../operator.ts'
+import { operatorCommand } from '../operator/declare.ts'
+import { print, type OutputOptions } from '../operator/operator.ts'
 
 export const migrateCommand = (): Command =>
   operatorCommand(
@@ -8,7 +8,7 @@ export const migrateCommand = (): Command =>
     'Bring the database to the newest version.',
     'DATABASE_URL=postgres://… ipop migrate',
   ).action(async (options: OutputOptions) => {
-    const { operatorConfig } = await import('../operator-config.ts')
+    const { operatorConfig } = await import('../operator/operator-config.ts')
     const { requireDatabaseUrl } = await import('../../infra/config.ts')
     const { migrate } = await import('../../infra/postgres/migrate.ts')
     const { applied, version } = await migrate(requireDatabaseUrl(operatorConfig(process.env)))

@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
-import type { ProjectRow } from '../../domain/tenancy/tenancy.sql.ts'
-import { group, operatorCommand } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
-import { fields, moment, table } from '../text.ts'
+import type { ProjectRow } from '../../domain/tenancy/projects/project.sql.ts'
+import { group, operatorCommand } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
+import { fields, moment, table } from '../operator/text.ts'
 
 export const projectsCommand = (): Command =>
   group('projects', "Projects of a user: keys of one see each other's resources.", [create(), list()])
 
-const service = () => import('../../domain/tenancy/tenancy.service.ts')
+const service = () => import('../../domain/tenancy/projects/project.service.ts')
 
 const create = () =>
   operatorCommand('create', 'Make a project.', 'ipop projects create --user user_0198… --name support-bot')

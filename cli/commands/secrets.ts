@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import type { Rotation } from '../../domain/credentials/rotation.ts'
-import { group, operatorCommand } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
+import type { Rotation } from '../../domain/inference/provider-credentials/rotation.ts'
+import { group, operatorCommand } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
 
 export const secretsCommand = (): Command => group('secrets', 'What is sealed at rest.', [rotate()])
 
@@ -15,7 +15,7 @@ const rotate = () =>
     operate(options, async ({ config, db }) => {
       const { requireSecretsKeys } = await import('../../infra/config.ts')
       const { createSecretBox } = await import('../../infra/crypto/sealing.ts')
-      const { rotateSecrets } = await import('../../domain/credentials/rotation.ts')
+      const { rotateSecrets } = await import('../../domain/inference/provider-credentials/rotation.ts')
       const secrets = createSecretBox(requireSecretsKeys(config))
       const rotation = await rotateSecrets({ db, secrets })
       if (rotation.unopenable.length > 0) process.exitCode = 1

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { group, operatorCommand } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
-import { table } from '../text.ts'
+import { group, operatorCommand } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
+import { table } from '../operator/text.ts'
 
 export const storageCommand = (): Command => group('storage', 'What accounts keep.', [verify()])
 
@@ -15,7 +15,7 @@ const verify = () =>
     .option('--repair', 'make the counts right')
     .action((options: OutputOptions & { repair?: boolean }) =>
       operate(options, async deps => {
-        const { repairStorage, verifyStorage } = await import('../../domain/storage/storage.service.ts')
+        const { repairStorage, verifyStorage } = await import('../../domain/tenancy/storage/storage.service.ts')
         const differences = await verifyStorage(deps)
         const isRepaired = options.repair === true && differences.length > 0
         if (isRepaired) await repairStorage(deps, differences)

@@ -1,13 +1,14 @@
 import type { Command } from 'commander'
-import type { UserRow } from '../../domain/tenancy/tenancy.sql.ts'
-import { group, operatorCommand, wholeNumber } from '../declare.ts'
-import { operate, type OutputOptions } from '../operator.ts'
-import { fields, moment, table } from '../text.ts'
+import type { UserRow } from '../../domain/tenancy/users/user.sql.ts'
+import { group, operatorCommand, wholeNumber } from '../operator/declare.ts'
+import { operate, type OutputOptions } from '../operator/operator.ts'
+import { fields, moment, table } from '../operator/text.ts'
 
 export const usersCommand = (): Command =>
   group('users', 'Billing accounts.', [create(), list(), disable(), enable(), quota()])
 
-const service = () => import('../../domain/tenancy/tenancy.service.ts')
+const service = () => import('../../domain/tenancy/accounts/account.service.ts')
+const userService = () => import('../../domain/tenancy/users/user.service.ts')
 
 const create = () =>
   operatorCommand('create', 'Make a user: a billing account without credit.', 'ipop users create --name "Acme GmbH"')
@@ -20,7 +21,7 @@ const list = () =>
   operatorCommand('list', 'List all users.', 'ipop users list', 'ipop users list --json').action(
     (options: OutputOptions) =>
       operate(options, async deps => {
-        const users = await (await service()).listUsers(deps)
+        const users = await (await userService()).listUsers(deps)
         const rows = users.map(user => [user.id, user.name, stateOf(user), moment(user.created_at)])
         return { text: table(['ID', 'NAME', 'STATE', 'CREATED'], rows), json: users.map(view) }
       }),
@@ -59,7 +60,7 @@ const quota = () =>
     .option('--default', "the deployment's quota again")
     .action((user: string, options: OutputOptions & { mb?: number; default?: boolean }) =>
       operate(options, async ({ db, config }) => {
-        const { setStorageQuota, storageOf } = await import('../../domain/storage/storage.service.ts')
+        const { setStorageQuota, storageOf } = await import('../../domain/tenancy/storage/storage.service.ts')
         if (options.default === true) await setStorageQuota({ db }, user, null)
         else if (options.mb !== undefined) await setStorageQuota({ db }, user, BigInt(options.mb) * BigInt(MIB))
         const { usedBytes, quotaBytes, isOwnQuota } = await storageOf({ db, quotas: config.storage.quotas }, user)

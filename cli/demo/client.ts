@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { BatchDetail } from '../../domain/batches/batch.schema.ts'
-import type { FileObject } from '../../domain/files/file.schema.ts'
+import type { BatchDetail } from '../../domain/work/batches/batch.schema.ts'
+import type { FileObject } from '../../domain/work/files/file.schema.ts'
 
 /** The public API as any program would use it. Errors: Error with a sentence. */
 export interface DemoClient {
@@ -11,7 +11,7 @@ export interface DemoClient {
 }
 
 const CALL_TIMEOUT_MS = 30_000
-const PATIENCE_MS = 30_000
+const RETRY_FOR_MS = 30_000
 const RETRY_AFTER_MS = 1_000
 
 export function createDemoClient(apiUrl: string, apiKey: string): DemoClient {
@@ -38,7 +38,7 @@ export function createDemoClient(apiUrl: string, apiKey: string): DemoClient {
       return (await (await call('POST', '/batches', request)).json()) as BatchDetail
     },
     getBatch: batchId =>
-      patiently(async () => (await (await call('GET', `/batches/${batchId}`)).json()) as BatchDetail),
+      withRetries(async () => (await (await call('GET', `/batches/${batchId}`)).json()) as BatchDetail),
     download: async fileId => (await call('GET', `/files/${fileId}/content`)).text(),
   }
 }
@@ -58,8 +58,8 @@ async function refusalOf(response: Response): Promise<string> {
 }
 
 /** The job goes on while the API is away for a moment, and so does its watcher. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const giveUpAtMs = Date.now() + PATIENCE_MS
+async function withRetries<T>(work: () => Promise<T>): Promise<T> {
+  const giveUpAtMs = Date.now() + RETRY_FOR_MS
   for (;;) {
     try {
       return await work()

@@ -1,11 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { workflowIdOf } from '../../domain/jobs/jobs.rules.ts'
-import { usdText } from '../../domain/ledger/money.rules.ts'
-import type { BatchDetail } from '../../domain/batches/batch.schema.ts'
+import { workflowIdOf } from '../../domain/durable/jobs/jobs.rules.ts'
+import { usdText } from '../../domain/money/ledger/money.rules.ts'
+import type { BatchDetail } from '../../domain/work/batches/batch.schema.ts'
 import type { Config } from '../../infra/config.ts'
-import { workflowLink } from '../workflow-link.ts'
+import { workflowLink } from '../operator/workflow-link.ts'
 import { createDemoClient, type DemoClient } from './client.ts'
 import { createProgress } from './progress.ts'
 import { resultsTable } from './render.ts'
@@ -25,24 +25,24 @@ export interface DemoTarget {
 
 /** Runs the example batch over the public API and shows what comes back. Errors: Error with a sentence. */
 export async function runDemo(target: DemoTarget, out: NodeJS.WriteStream): Promise<void> {
-  const say = (text: string) => void out.write(`${text}\n`)
+  const printLine = (text: string) => void out.write(`${text}\n`)
   const client = createDemoClient(target.apiUrl, target.apiKey)
   const startedAtMs = performance.now()
 
   const input = await readFile(EXAMPLE)
   const file = await client.upload(input, basename(EXAMPLE))
-  say(`Uploaded examples/${basename(EXAMPLE)} (${file.bytes} bytes) as ${file.id}`)
+  printLine(`Uploaded examples/${basename(EXAMPLE)} (${file.bytes} bytes) as ${file.id}`)
   const created = await client.createBatch(file.id)
-  say(`Created ${created.id}`)
+  printLine(`Created ${created.id}`)
   const batch = await watchBatch(client, created.id, createProgress(out))
   const seconds = (performance.now() - startedAtMs) / 1000
 
   const { output, errors } = await downloadResults(client, batch, target.folder)
-  say(`\n${resultsTable(resultsOf(input.toString('utf8'), output, errors), out.columns || USUAL_COLUMNS)}\n`)
-  say(summary(batch, seconds))
-  say(`Result files  ${target.folder}`)
+  printLine(`\n${resultsTable(resultsOf(input.toString('utf8'), output, errors), out.columns || USUAL_COLUMNS)}\n`)
+  printLine(summary(batch, seconds))
+  printLine(`Result files  ${target.folder}`)
   const link = workflowLink(target.temporal, workflowIdOf({ resourceId: batch.id, run: 1 }))
-  say(`Workflow      ${link ?? `${batch.id}.1 (TEMPORAL_UI_URL is not set)`}`)
+  printLine(`Workflow      ${link ?? `${batch.id}.1 (TEMPORAL_UI_URL is not set)`}`)
   if (batch.status !== 'completed')
     throw new Error(`The batch ended as ${batch.status}: ${batch.last_error ?? 'no reason given'}`)
 }

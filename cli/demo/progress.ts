@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress'
-import { usdText } from '../../domain/ledger/money.rules.ts'
-import type { BatchDetail } from '../../domain/batches/batch.schema.ts'
+import { usdText } from '../../domain/money/ledger/money.rules.ts'
+import type { BatchDetail } from '../../domain/work/batches/batch.schema.ts'
 import { nanosOf } from './results.ts'
 
 export interface Progress {

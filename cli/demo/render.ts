@@ -1,5 +1,5 @@
-import { usdText } from '../../domain/ledger/money.rules.ts'
-import { printable, shortened, table } from '../text.ts'
+import { usdText } from '../../domain/money/ledger/money.rules.ts'
+import { printable, shortened, table } from '../operator/text.ts'
 import type { DemoResult } from './results.ts'
 
 const TITLES = ['CUSTOM_ID', 'STATUS', 'FIRST WORDS', 'TOKENS', 'COST (USD)']

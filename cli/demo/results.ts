@@ -1,4 +1,4 @@
-import { parseUsd, type Nanos } from '../../domain/ledger/money.rules.ts'
+import { parseUsd, type Nanos } from '../../domain/money/ledger/money.rules.ts'
 
 /** A row of the batch as its output or error file tells it. */
 export interface DemoResult {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isTerminal } from '../../domain/batches/batch.rules.ts'
-import type { BatchDetail } from '../../domain/batches/batch.schema.ts'
+import { isTerminal } from '../../domain/work/batches/batch.rules.ts'
+import type { BatchDetail } from '../../domain/work/batches/batch.schema.ts'
 import type { DemoClient } from './client.ts'
 import type { Progress } from './progress.ts'
 

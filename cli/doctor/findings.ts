@@ -1,4 +1,4 @@
-import { reasonOf } from '../failure.ts'
+import { reasonOf } from '../operator/failure.ts'
 
 /** What one check found. `remedy` says what to do where it is not ok, or could be better. */
 export interface Finding {

@@ -1,4 +1,4 @@
-import { loadCatalog } from '../../domain/catalog/catalog.ts'
+import { loadCatalog } from '../../domain/inference/catalog/catalog.ts'
 import type { Config } from '../../infra/config.ts'
 import type { UpstreamSettings } from '../../infra/upstreams/upstream.ts'
 import type { Check } from './findings.ts'

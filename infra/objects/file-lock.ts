@@ -6,7 +6,7 @@ import { hasCode, unlessMissing } from './file-errors.ts'
 import { ObjectStoreError } from './store.ts'
 
 const STALE_MS = 10_000
-const PATIENCE_MS = 30_000
+const RETRY_FOR_MS = 30_000
 
 /** Throws Unavailable where the lock was taken away because it was held for too long. */
 export type AssertHeld = () => Promise<void>
@@ -56,7 +56,7 @@ export class FileLocks {
 
 async function acquire(path: string): Promise<string> {
   const token = randomUUID()
-  const deadline = Date.now() + PATIENCE_MS
+  const deadline = Date.now() + RETRY_FOR_MS
   while (!(await tryAcquire(path, token))) {
     if (Date.now() > deadline) throw new ObjectStoreError('Unavailable', 'other writers did not let go of a lock')
     await removeIfStale(path)

@@ -80,9 +80,9 @@ export class FileUploads {
   /** Takes the upload out of sight at once, then deletes it. Nothing happens where it is not there. */
   async remove(uploadId: string): Promise<void> {
     if (!UPLOAD_ID.test(uploadId)) return
-    const doomed = join(this.#temporary, randomUUID())
-    await unlessMissing(rename(join(this.#folder, uploadId), doomed))
-    await rm(doomed, { recursive: true, force: true })
+    const obsolete = join(this.#temporary, randomUUID())
+    await unlessMissing(rename(join(this.#folder, uploadId), obsolete))
+    await rm(obsolete, { recursive: true, force: true })
   }
 
   async *#bytesOf(uploadId: string, parts: PartOfUpload[]): AsyncGenerator<Buffer> {

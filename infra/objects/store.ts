@@ -71,7 +71,7 @@ export interface SignedUrlOptions {
  * Bytes under keys. Keys are `/`-separated names of printable ASCII without empty, `.` or `..` segments,
  * 1,024 bytes at most (InvalidObjectKey otherwise). A put is atomic: readers see the old object or the new one, whole.
  * Every method can fail with Unavailable, where the store does not answer as it should: the same call may succeed later.
- * Every implementation passes the suite in test/objects.
+ * Every implementation passes the suite in test/infra/objects.
  */
 export interface ObjectStore {
   /**

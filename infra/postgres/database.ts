@@ -29,7 +29,7 @@ export interface Transaction extends Queryable {
    * commit. What fails among them rolls everything back. All are sent before `send` waits for anything. Those that are
    * `last` are sent behind all others: their locks are the last in everybody's order.
    */
-  atCommit(send: () => Promise<unknown>, place?: 'last'): void
+  atCommit(send: () => Promise<unknown>, order?: 'last'): void
 }
 
 export interface Database extends Queryable {
@@ -105,9 +105,9 @@ export async function inTransaction<T>(db: Database, work: (tx: Transaction) => 
           if (isOver) throw new Error('a statement came after its transaction')
           return run(client, statement, values)
         },
-        atCommit: (send, place) => {
+        atCommit: (send, order) => {
           if (isOver) throw new Error('atCommit came after its transaction')
-          ;(place === 'last' ? atLast : atCommit).push(send)
+          ;(order === 'last' ? atLast : atCommit).push(send)
         },
       })
       const last = [...atCommit, ...atLast].map(send => send())

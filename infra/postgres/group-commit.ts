@@ -11,7 +11,7 @@ export interface GroupCommitOptions {
   /** Most items in one transaction. */
   groupLimit?: number
   /** How long a database that is away is waited for, from the first failure. */
-  patienceMs?: number
+  retryForMs?: number
 }
 
 const FIRST_RETRY_MS = 50
@@ -27,7 +27,7 @@ export function createGroupCommit<Item, Result>(
   commit: (items: Item[]) => Promise<Result[]>,
   options: GroupCommitOptions = {},
 ): (item: Item) => Promise<Result> {
-  const { groupLimit = 200, patienceMs = 60_000 } = options
+  const { groupLimit = 200, retryForMs = 60_000 } = options
   const waiting: Waiting<Item, Result>[] = []
   let busy = false
 
@@ -39,7 +39,7 @@ export function createGroupCommit<Item, Result>(
 
   const commitGroup = async (group: Waiting<Item, Result>[]): Promise<void> => {
     try {
-      const results = await commitPatiently(group.map(member => member.item))
+      const results = await commitWithRetries(group.map(member => member.item))
       group.forEach((member, index) => member.resolve(results[index] as Result))
     } catch (error) {
       if (group.length === 1 || isTransientDatabaseError(error)) return group.forEach(member => member.reject(error))
@@ -47,8 +47,8 @@ export function createGroupCommit<Item, Result>(
     }
   }
 
-  const commitPatiently = async (items: Item[]): Promise<Result[]> => {
-    const giveUpAtMs = Date.now() + patienceMs
+  const commitWithRetries = async (items: Item[]): Promise<Result[]> => {
+    const giveUpAtMs = Date.now() + retryForMs
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)) {
       try {
         return await commit(items)

@@ -12,7 +12,7 @@ export type SharedTransaction = <T>(key: string, work: Work<T>) => Promise<T>
 /** Most pieces of work in one transaction. */
 const GROUP_LIMIT = 50
 /** What was sent may have been committed when the connection broke: it is not sent again. */
-const NO_PATIENCE_MS = -1
+const NO_RETRY_MS = -1
 
 /**
  * For transactions that wait for the same lock, such as an account's, which one after the other would each hold while
@@ -22,7 +22,7 @@ export function createSharedTransaction(db: Database): SharedTransaction {
   const groups = new Map<string, { commit: (work: Work<unknown>) => Promise<unknown>; underWay: number }>()
   const newGroup = () => {
     const run = (works: Work<unknown>[]) => inTransaction(db, tx => allOf(works.map(work => work(tx))))
-    const options = { groupLimit: GROUP_LIMIT, patienceMs: NO_PATIENCE_MS }
+    const options = { groupLimit: GROUP_LIMIT, retryForMs: NO_RETRY_MS }
     return { commit: createGroupCommit(run, options), underWay: 0 }
   }
   return async <T>(key: string, work: Work<T>) => {

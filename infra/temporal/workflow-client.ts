@@ -63,10 +63,10 @@ export function createWorkflowClient(connection: Connection, namespace: string):
 
   return {
     start: start => within(() => startOnce(client, start)),
-    cancel: workflowId => within(() => unlessGone(() => client.workflow.getHandle(workflowId).cancel())),
+    cancel: workflowId => within(() => unlessNotFound(() => client.workflow.getHandle(workflowId).cancel())),
     signal: (workflowId, signalName, payload, requestId) =>
       within(() =>
-        unlessGone(() =>
+        unlessNotFound(() =>
           // The handle's own would make up a request id for each call.
           client.workflowService.signalWorkflowExecution({
             namespace,
@@ -113,7 +113,7 @@ async function startOnce(client: Client, start: WorkflowStart): Promise<void> {
   }
 }
 
-async function unlessGone(call: () => Promise<unknown>): Promise<void> {
+async function unlessNotFound(call: () => Promise<unknown>): Promise<void> {
   try {
     await call()
   } catch (error) {

@@ -53,11 +53,11 @@ export function createThreads(
     recordTiming: false,
   })
 
-  const enter = async (tenant: string, signal: AbortSignal) => {
+  const acquire = async (tenant: string, signal: AbortSignal) => {
     if (waiting >= MOST_WAITING) throw new ThreadsBusy('too many tasks wait for a thread')
     waiting += 1
     try {
-      return await gate.enter(tenant, signal)
+      return await gate.acquire(tenant, signal)
     } finally {
       waiting -= 1
     }
@@ -65,7 +65,7 @@ export function createThreads(
 
   return {
     run: async ({ name, tenant, input, signal = NEVER, moved = [] }) => {
-      const leave = await enter(tenant, signal)
+      const release = await acquire(tenant, signal)
       const limit = linkedAbort(signal, longestTaskMs)
       try {
         return (await pool.run(input, { name, signal: limit.signal, transferList: moved })) as unknown
@@ -74,7 +74,7 @@ export function createThreads(
         throw limit.isLate || isLost(error) ? new ThreadsBusy('a task was ended', { cause: error }) : error
       } finally {
         limit.release()
-        leave()
+        release()
       }
     },
     stop: () => pool.destroy(),

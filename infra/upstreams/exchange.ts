@@ -136,19 +136,19 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   destroy(): void {
-    if (!this.hasEnded) this.breakOff(new Error('the reply is not wanted'))
+    if (!this.hasEnded) this.interrupt(new Error('the reply is not wanted'))
   }
 
   private boundWhole(): void {
     if (this.arrivedBytes > WHOLE_LIMIT_BYTES)
-      this.breakOff(new UpstreamFailure('unavailable', 'the reply is too large'))
+      this.interrupt(new UpstreamFailure('unavailable', 'the reply is too large'))
     if (this.large !== undefined || this.arrivedBytes <= LARGE_CHARACTERS) return
     this.large = new ByteBlocks()
     for (const part of this.arrived) this.large.add(part)
     this.arrived = []
   }
 
-  private readonly onAbort = (): void => this.breakOff(this.signal.reason as Error)
+  private readonly onAbort = (): void => this.interrupt(this.signal.reason as Error)
 
   private take(): Buffer {
     const [first = Buffer.alloc(0), ...others] = this.arrived
@@ -160,7 +160,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   /** Before it has a connection there is nothing to abort yet: that follows in onRequestStart. */
-  private breakOff(reason: Error): void {
+  private interrupt(reason: Error): void {
     this.failure ??= reason
     this.controller?.abort(this.failure)
     this.over()

@@ -1,4 +1,4 @@
-import { storableText } from './normal/text.ts'
+import { storableText } from './text.ts'
 import { UpstreamFailure, type ReplyHeaders, type UpstreamFailureKind } from './upstream.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
@@ -28,12 +28,12 @@ const storable = (text: string): string => storableText(text.slice(0, LONGEST_DE
 /** The failure that a reply other than 200 stands for. */
 export function failureOfReply(status: number, headers: ReplyHeaders, text: string): UpstreamFailure {
   const fields = errorFields(text)
-  const told = [fields?.code, fields?.type].find(value => typeof value === 'string')
+  const stated = [fields?.code, fields?.type].find(value => typeof value === 'string')
   const code = isFlagged(fields?.metadata)
     ? 'content_policy_violation'
-    : told === undefined
+    : stated === undefined
       ? undefined
-      : storable(told)
+      : storable(stated)
   return new UpstreamFailure(kindOf(status, code), `the upstream answered ${status}`, {
     status,
     code,

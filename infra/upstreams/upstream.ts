@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { Chunk } from './normal/chunk.ts'
+import type { Chunk } from './chunk.ts'
 
 /** What upstreams call the most output tokens. */
 export type OutputLimitName = 'max_tokens' | 'max_completion_tokens'
@@ -78,7 +78,7 @@ export class UpstreamFailure extends Error {
   readonly param: string | undefined
   /**
    * The upstream's words: they may quote the request, so they are never logged, and may hold what is nobody's business,
-   * so what of them reaches a caller is decided in one place (domain/routing/upstream-text.rules.ts).
+   * so what of them reaches a caller is decided in one place (domain/inference/provider-routes/upstream-text.rules.ts).
    */
   readonly detail: string | undefined
   /** Words of our own for the caller, where we refuse the request in the upstream's place. */

@@ -1,5 +1,5 @@
 import type { ReplyBody } from './exchange.ts'
-import type { Chunk } from './normal/chunk.ts'
+import type { Chunk } from './chunk.ts'
 import type { ReplyHeaders, UpstreamCall, UpstreamFailure, UpstreamSettings } from './upstream.ts'
 
 /**

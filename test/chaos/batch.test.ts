@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { verifyLedger } from '../../domain/ledger/verify.ts'
+import { verifyLedger } from '../../domain/money/verify/verify.ts'
 import { chatRow, linesOfFile, startBatch, untilBatch, untilEnded } from '../support/batches.ts'
 import { fakePrompt } from '../support/fake-upstream.ts'
 import { newTenant } from '../support/tenants.ts'

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../../infra/config.ts'
-import type { RunningStack } from '../../infra/dev/stack.ts'
+import type { RunningStack } from '../../stack/stack.ts'
 import { openDatabase, type Database } from '../../infra/postgres/database.ts'
 import { built } from '../support/built.ts'
 import { writeTestCatalog } from '../support/catalog.ts'
@@ -32,8 +32,8 @@ export async function startChaosStack(): Promise<ChaosStack> {
     CATALOG_FILE: catalogFile,
     OPENROUTER_BASE_URL: upstream.url,
   }
-  const { startStack } = await built<typeof import('../../infra/dev/stack.ts')>('infra/dev/stack.js')
-  const stack = await startStack(readConfig(env), { env, say: () => undefined })
+  const { startStack } = await built<typeof import('../../stack/stack.ts')>('stack/stack.js')
+  const stack = await startStack(readConfig(env), { env, printLine: () => undefined })
   const { apiUrl = '', databaseUrl = '', temporalAddress = '' } = stack.file
   const db = openDatabase({ url: databaseUrl, poolSize: 4, applicationName: 'ipop-chaos', acquireTimeoutMs: 20_000 })
   return {

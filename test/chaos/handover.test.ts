@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { Client, Connection } from '@temporalio/client'
-import { prefixedId } from '../../domain/ids.ts'
-import { verifyLedger } from '../../domain/ledger/verify.ts'
+import { prefixedId } from '../../domain/core/ids.ts'
+import { verifyLedger } from '../../domain/money/verify/verify.ts'
 import { booksOf } from '../support/books.ts'
 import { newTenant } from '../support/tenants.ts'
 import { startTurn, textOf, turnEvents, type TurnEvent } from '../support/turns.ts'
@@ -27,12 +27,12 @@ async function lastFailure(workflowId: string) {
 
 test('a worker that is told to end hands its turn over, and the next one carries it to its end', async () => {
   const tenant = await newTenant(stack.db, { apiUrl: stack.apiUrl })
-  const words = Array.from({ length: 60 }, (_, place) => `w${place} `)
+  const words = Array.from({ length: 60 }, (_, slot) => `w${slot} `)
   const requestId = await startTurn(tenant.api, { id: tenant.userId, chunks: words, chunkDelayMs: 100 })
   const seen: TurnEvent[] = []
   for await (const event of turnEvents(tenant.secret, requestId, { apiUrl: stack.apiUrl })) {
     if (event.type === 'turn.delta' && !seen.some(({ type }) => type === 'turn.delta'))
-      stack.kill('worker interactive media', 'SIGTERM')
+      stack.kill('worker interactive provider-jobs', 'SIGTERM')
     seen.push(event)
   }
   expect(seen.filter(({ type }) => type === 'turn.restarted')).toMatchObject([{ data: { attempt: 2 } }])

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { verifyLedger } from '../../domain/ledger/verify.ts'
+import { verifyLedger } from '../../domain/money/verify/verify.ts'
 import { fakeCalls } from '../support/fake-upstream.ts'
 import { newTenant, type Tenant } from '../support/tenants.ts'
 import { textOf, turnEvents, type TurnEvent } from '../support/turns.ts'
@@ -14,7 +14,7 @@ const KILLS_EACH = 10
 const PAUSE_MS = { from: 1_000, to: 8_000 }
 /** For a hang alone. */
 const WITHIN_MS = 900_000
-const VICTIMS = ['api', 'worker interactive media', 'worker control', 'temporal']
+const VICTIMS = ['api', 'worker interactive provider-jobs', 'worker control', 'temporal']
 
 /** Kills a process again and again, at times of chance; one that cannot live while another is down is waited for. */
 async function killAgainAndAgain(name: string): Promise<void> {
@@ -48,7 +48,7 @@ async function readOn(tenant: Tenant, requestId: string, seen: TurnEvent[]): Pro
 }
 
 const wordsOf = (name: string, attempt: string): string[] =>
-  Array.from({ length: 60 }, (_, place) => `${name}w${place}a${attempt} `)
+  Array.from({ length: 60 }, (_, slot) => `${name}w${slot}a${attempt} `)
 
 interface Story {
   name: string
@@ -78,7 +78,7 @@ test(
     const restarted = stories.filter(({ events }) => events.some(event => event.type === 'turn.restarted'))
     expect(restarted.length).toBeGreaterThan(0)
     for (const { name, events } of stories) {
-      expect(events.map(event => event.seq)).toEqual(events.map((_, place) => place + 1))
+      expect(events.map(event => event.seq)).toEqual(events.map((_, slot) => slot + 1))
       expect(events.filter(event => /^turn\.(completed|failed|canceled)$/.test(event.type))).toHaveLength(1)
       const asked = await fakeCalls(stack.upstreamUrl, name)
       expect(textOf(events)).toBe(wordsOf(name, String(asked.length)).join(''))

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { verifyLedger, type LedgerVerification } from '../../domain/ledger/verify.ts'
+import { verifyLedger, type LedgerVerification } from '../../domain/money/verify/verify.ts'
 import { openDatabase } from '../../infra/postgres/database.ts'
 import { migrate } from '../../infra/postgres/migrate.ts'
 import { createDatabase, type OwnDatabase } from './own-database.ts'

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readStackFile } from '../../infra/dev/stack-file.ts'
-import { newDataDir, runCommand } from '../dev/stack-process.ts'
+import { readStackFile } from '../../stack/stack-file.ts'
+import { newDataDir, runCommand } from '../stack/stack-process.ts'
 import { writeTestCatalog } from '../support/catalog.ts'
 import { startFakeUpstream } from '../support/fake-upstream.ts'
 

@@ -3,10 +3,10 @@ import fc from 'fast-check'
 import { Type, type TSchema } from 'typebox'
 import Schema from 'typebox/schema'
 import { Value } from 'typebox/value'
-import { instanceOf } from '../../infra/dev/sandbox/json-instance.ts'
-import { SchemaError } from '../../infra/dev/sandbox/json-schema.ts'
-import { stringMatching } from '../../infra/dev/sandbox/pattern.ts'
-import { readingOf } from '../../infra/dev/sandbox/reading.ts'
+import { instanceOf } from '../../sandbox/json-instance.ts'
+import { SchemaError } from '../../sandbox/json-schema.ts'
+import { stringMatching } from '../../sandbox/pattern.ts'
+import { readingOf } from '../../sandbox/reading.ts'
 
 const reading = readingOf('The API is down and every call fails with an error, this is urgent!')
 const FORMATS = [

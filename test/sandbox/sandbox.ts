@@ -1,5 +1,5 @@
 import OpenAI from 'openai'
-import { runSandbox, type RunningSandbox } from '../../infra/dev/sandbox/server.ts'
+import { runSandbox, type RunningSandbox } from '../../sandbox/server.ts'
 
 export interface TestSandbox extends RunningSandbox {
   client: OpenAI

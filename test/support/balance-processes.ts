@@ -1,10 +1,10 @@
 import { afterEach } from '@jest/globals'
-import { createBalances, type Balances } from '../../domain/ledger/balances.ts'
-import { LEASE_RECALLS } from '../../domain/ledger/lease.sql.ts'
-import { ACCOUNT_CHANGES } from '../../domain/ledger/ledger.sql.ts'
-import { settleLostProcess } from '../../domain/calls/lost-processes.ts'
-import { beginProcessLife, type ProcessLife } from '../../domain/processes/process-life.ts'
-import { listProcesses } from '../../domain/processes/silent-processes.ts'
+import { createBalances, type Balances } from '../../domain/money/leases/balances.ts'
+import { LEASE_RECALLS } from '../../domain/money/leases/lease.sql.ts'
+import { ACCOUNT_CHANGES } from '../../domain/money/ledger/ledger.sql.ts'
+import { settleLostProcess } from '../../domain/inference/calls/lost-processes.ts'
+import { startProcessHeartbeat, type ProcessHeartbeat } from '../../domain/durable/processes/heartbeat.ts'
+import { listProcesses } from '../../domain/durable/processes/silent-processes.ts'
 import { createLog } from '../../infra/log.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { openListener } from '../../infra/postgres/listener.ts'
@@ -15,7 +15,7 @@ const log = createLog('test', 'silent')
 /** What of an API process admits calls, over the run's database. */
 export interface BalanceProcess {
   balances: Balances
-  life: ProcessLife
+  heartbeat: ProcessHeartbeat
 }
 
 interface Options {
@@ -31,19 +31,19 @@ export function useBalanceProcesses(db: Database): (count: number, options?: Opt
   })
   const start = async ({ lostAfterMs = 3_600_000 }: Options): Promise<BalanceProcess> => {
     const listener = await openListener(testStack().databaseUrl, [ACCOUNT_CHANGES, LEASE_RECALLS], log)
-    const life = await beginProcessLife({ db, log, lostAfterMs })
-    const balances = createBalances({ db, listener, life, log })
+    const heartbeat = await startProcessHeartbeat({ db, log, lostAfterMs })
+    const balances = createBalances({ db, listener, heartbeat, log })
     ends.push(async () => {
       await balances.stop()
-      await life.stop()
+      await heartbeat.stop()
       await listener.close()
     })
-    return { balances, life }
+    return { balances, heartbeat }
   }
   return (count, options = {}) => Promise.all(Array.from({ length: count }, () => start(options)))
 }
 
-/** As the control worker does with one that is silent. It may have just spoken: then once more. */
+/** As the control worker does with one that is silent. It may have just beaten: then once more. */
 export async function declareLost(db: Database, id: string): Promise<void> {
   for (;;) {
     const row = (await listProcesses({ db })).find(process => process.id === id)

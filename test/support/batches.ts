@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { BatchDetail } from '../../domain/batches/batch.schema.ts'
+import type { BatchDetail } from '../../domain/work/batches/batch.schema.ts'
 import type { ApiClient } from './client.ts'
 import { HANGS_AFTER_MS } from './until.ts'
 

@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { CallRecord } from '../../domain/calls/call.rules.ts'
-import { recordCalls } from '../../domain/calls/call.service.ts'
+import type { CallRecord } from '../../domain/inference/calls/call.rules.ts'
+import { recordCalls } from '../../domain/inference/calls/call.service.ts'
 import { inTransaction, type Database } from '../../infra/postgres/database.ts'
 import type { Tenant } from './tenants.ts'
 

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import type { CatalogFile } from '../../domain/catalog/catalog.schema.ts'
+import type { CatalogFile } from '../../domain/inference/catalog/catalog.schema.ts'
 import { drawingModelOf, IMAGE_QUIRKS } from './image-corpus.ts'
 import { BROKEN_QUIRKS, EMPTY_TURNS, modelOfQuirk } from './upstream-corpus.ts'
 

@@ -1,4 +1,4 @@
-import { parseUsd, type Nanos } from '../../domain/ledger/money.rules.ts'
+import { parseUsd, type Nanos } from '../../domain/money/ledger/money.rules.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import type { ApiReply } from './client.ts'
 import { expectError } from './errors.ts'

@@ -1,4 +1,4 @@
-import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
+import type { Chunk } from '../../infra/upstreams/chunk.ts'
 import { ChunkReader } from '../../infra/upstreams/normal/chunks.ts'
 
 /** A chunk in the middle of a stream, with one choice. */

@@ -1,4 +1,4 @@
-import type { ProviderCredentialView } from '../../domain/credentials/credential.schema.ts'
+import type { ProviderCredentialView } from '../../domain/inference/provider-credentials/credential.schema.ts'
 import type { ApiClient, ApiReply } from './client.ts'
 
 export const CREDENTIALS = '/account/provider-credentials'

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals'
 import { Value } from 'typebox/value'
-import { ErrorBody } from '../../domain/errors.schema.ts'
+import { ErrorBody } from '../../domain/core/errors.schema.ts'
 
 interface Wanted {
   code?: string

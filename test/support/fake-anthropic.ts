@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Chunk } from '../../infra/upstreams/normal/chunk.ts'
+import type { Chunk } from '../../infra/upstreams/chunk.ts'
 import { usageOf } from '../../infra/upstreams/normal/usage.ts'
 
 export type Fields = Record<string, any>
 
-/** An exchange in the documented form, in both formats: test/unit/upstreams/anthropic/fixtures. */
+/** An exchange in the documented form, in both formats: test/unit/infra/upstreams/anthropic/fixtures. */
 export interface Exchange {
   request: { openai: Fields; anthropic: Fields }
   reply: { openai: Fields; anthropic: Fields }
@@ -21,7 +21,7 @@ export interface DocumentedError {
   code: string
 }
 
-const FIXTURES = new URL('../unit/upstreams/anthropic/fixtures/', import.meta.url)
+const FIXTURES = new URL('../unit/infra/upstreams/anthropic/fixtures/', import.meta.url)
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(`${name}.json`, FIXTURES), 'utf8'))
 
 export const EXCHANGES = ['text', 'tool-use', 'vision', 'thinking', 'prompt-caching', 'structured-output'] as const

@@ -2,7 +2,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../../infra/config.ts'
-import type { RunningStack } from '../../infra/dev/stack.ts'
+import type { RunningStack } from '../../stack/stack.ts'
 import { writeTestCatalog } from './catalog.ts'
 import { built } from './built.ts'
 import { startFakeUpstream, type RunningFakeUpstream } from './fake-upstream.ts'
@@ -36,9 +36,9 @@ export default async function globalSetup(): Promise<void> {
     VSCODE_TRIALS_PER_ADDRESS: '1000000',
     VSCODE_TRIAL_UPGRADE_URL: 'https://upgrade.test/',
   }
-  const { startStack } = await built<typeof import('../../infra/dev/stack.ts')>('infra/dev/stack.js')
-  const say = (line: string) => process.stderr.write(`${line}\n`)
-  const stack = await startStack(readConfig(env), { env, say })
+  const { startStack } = await built<typeof import('../../stack/stack.ts')>('stack/stack.js')
+  const printLine = (line: string) => process.stderr.write(`${line}\n`)
+  const stack = await startStack(readConfig(env), { env, printLine })
   globalThis.ipopTestRun = { stack, upstream, dataDir }
   const { apiUrl = '', temporalUiUrl = '', temporalAddress = '', databaseUrl = '', ports } = stack.file
   publishStack({

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll } from '@jest/globals'
-import { EVENTS } from '../../domain/events/events.sql.ts'
-import { endJob, startJob } from '../../domain/jobs/jobs.service.ts'
-import { JOB_COMMANDS, JOB_PLACES, type JobRow } from '../../domain/jobs/jobs.sql.ts'
-import { BATCH_JOBS } from '../../domain/batches/batch.rules.ts'
-import { TURN_JOBS } from '../../domain/turns/turn.rules.ts'
-import { VIDEO_JOBS } from '../../domain/videos/video.rules.ts'
-import type { JobKind, JobRun } from '../../domain/jobs/jobs.rules.ts'
-import { newId } from '../../domain/ids.ts'
-import { createUser } from '../../domain/tenancy/tenancy.service.ts'
+import { EVENTS } from '../../domain/durable/outbox/events.sql.ts'
+import { endJob, startJob } from '../../domain/durable/jobs/jobs.service.ts'
+import { JOB_COMMANDS, JOB_SLOTS, type JobRow } from '../../domain/durable/jobs/jobs.sql.ts'
+import { BATCH_JOBS } from '../../domain/work/batches/batch.rules.ts'
+import { TURN_JOBS } from '../../domain/work/turns/turn.rules.ts'
+import { VIDEO_JOBS } from '../../domain/work/videos/video.rules.ts'
+import type { JobKind, JobRun } from '../../domain/durable/jobs/jobs.rules.ts'
+import { newId } from '../../domain/core/ids.ts'
+import { createUser } from '../../domain/tenancy/accounts/account.service.ts'
 import { createLog } from '../../infra/log.ts'
 import { inTransaction, openDatabase, type Database } from '../../infra/postgres/database.ts'
 import { openListener, type Listener } from '../../infra/postgres/listener.ts'
@@ -51,7 +51,7 @@ export function jobBench(): JobBench {
     const own = await createDatabase()
     await migrate(own.url)
     const db = openDatabase({ url: own.url, poolSize: 6, applicationName: 'ipop-test-jobs' })
-    const listener = await openListener(own.url, [EVENTS, JOB_COMMANDS, JOB_PLACES], silentLog)
+    const listener = await openListener(own.url, [EVENTS, JOB_COMMANDS, JOB_SLOTS], silentLog)
     ends.push(
       () => listener.close(),
       () => db.close(),

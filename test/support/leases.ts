@@ -1,6 +1,6 @@
 import type { Database } from '../../infra/postgres/database.ts'
-import type { RequestWindow } from '../../domain/limits/request-window.rules.ts'
-import type { StreamSlots } from '../../domain/limits/stream-slots.rules.ts'
+import type { RequestWindow } from '../../domain/tenancy/limits/request-window.rules.ts'
+import type { StreamSlots } from '../../domain/tenancy/limits/stream-slots.rules.ts'
 import type { Tenant } from './tenants.ts'
 
 interface States {

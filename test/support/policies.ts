@@ -1,4 +1,4 @@
-import type { ContentCapturePolicy } from '../../domain/capture/policy.schema.ts'
+import type { ContentCapturePolicy } from '../../domain/inference/capture/policy.schema.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { newKey, newTenant, type Tenant } from './tenants.ts'
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { ApiDeps } from '../../api/deps.ts'
+import type { ApiDeps } from '../../api/http/request/deps.ts'
 import { createApp } from '../../api/http/app.ts'
 import { listen } from '../../api/http/listen.ts'
 import type { AnyRoute } from '../../api/http/route.ts'
-import { parseJson } from '../../domain/threads/tasks.ts'
+import { parseJson } from '../../domain/inference/threads/tasks.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 
 export const ADMIN_TOKEN = 'an-admin-token-of-tests'

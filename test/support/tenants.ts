@@ -1,7 +1,8 @@
-import { addCredit } from '../../domain/ledger/ledger.service.ts'
-import { parseUsd } from '../../domain/ledger/money.rules.ts'
-import { createApiKey, type CreateKeyRequest } from '../../domain/tenancy/keys.service.ts'
-import { createProject, createUser } from '../../domain/tenancy/tenancy.service.ts'
+import { addCredit } from '../../domain/money/ledger/ledger.service.ts'
+import { parseUsd } from '../../domain/money/ledger/money.rules.ts'
+import { createApiKey, type CreateKeyRequest } from '../../domain/tenancy/keys/keys.service.ts'
+import { createUser } from '../../domain/tenancy/accounts/account.service.ts'
+import { createProject } from '../../domain/tenancy/projects/project.service.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 import { apiClient, type ApiClient } from './client.ts'
 

@@ -1,5 +1,5 @@
-import * as tasks from '../../domain/threads/tasks.ts'
-import { largeJson, type ThreadWork } from '../../domain/threads/thread-work.ts'
+import * as tasks from '../../domain/inference/threads/tasks.ts'
+import { largeJson, type ThreadWork } from '../../domain/inference/threads/thread-work.ts'
 import type { LargeJson } from '../../infra/upstreams/large.ts'
 
 /** What threads do, done here: for what is tested without a process of its own. */

@@ -1,7 +1,7 @@
-import { loadCatalog, type Catalog } from '../../domain/catalog/catalog.ts'
-import type { CatalogEntry } from '../../domain/catalog/catalog.schema.ts'
-import { DomainError } from '../../domain/errors.ts'
-import type { KeyRules } from '../../domain/tenancy/tenancy.rules.ts'
+import { loadCatalog, type Catalog } from '../../domain/inference/catalog/catalog.ts'
+import type { CatalogEntry } from '../../domain/inference/catalog/catalog.schema.ts'
+import { DomainError } from '../../domain/core/errors.ts'
+import type { KeyRules } from '../../domain/core/caller.rules.ts'
 import { createLog, type Log } from '../../infra/log.ts'
 import type { Config } from '../../infra/config.ts'
 

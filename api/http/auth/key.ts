@@ -1,6 +1,6 @@
-import { authenticate, callerOf, limitDay } from '../../../domain/tenancy/keys.service.ts'
-import type { ApiDeps } from '../../deps.ts'
-import type { RequestContext } from '../request-context.ts'
+import { authenticate, callerOf, limitDay } from '../../../domain/tenancy/keys/keys.service.ts'
+import type { ApiDeps } from '../request/deps.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import { limitRequests } from './limits.ts'
 import type { KeyPrincipal } from './principal.ts'
 

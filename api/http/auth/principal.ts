@@ -1,4 +1,4 @@
-import type { Caller } from '../../../domain/tenancy/tenancy.rules.ts'
+import type { Caller } from '../../../domain/core/caller.rules.ts'
 
 /** A request that came by an API key, however that was sent. */
 export interface KeyPrincipal {

@@ -1,5 +1,5 @@
-import type { ApiDeps } from '../../deps.ts'
-import type { RequestContext } from '../request-context.ts'
+import type { ApiDeps } from '../request/deps.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import type { Principal } from './principal.ts'
 
 /** A way in: a file each. */

@@ -1,5 +1,5 @@
-import { badRequest, DomainError, RangeNotSatisfiable, serviceUnavailable } from '../../../domain/errors.ts'
-import type { ErrorBody } from '../../../domain/errors.schema.ts'
+import { badRequest, DomainError, RangeNotSatisfiable, serviceUnavailable } from '../../../domain/core/errors.ts'
+import type { ErrorBody } from '../../../domain/core/errors.schema.ts'
 import { ObjectStoreError } from '../../../infra/objects/store.ts'
 import { isTransientDatabaseError, SqlState, sqlStateOf } from '../../../infra/postgres/sqlstate.ts'
 import { MethodNotAllowed } from './kinds.ts'

@@ -1,4 +1,4 @@
-import type { RequestContext } from '../request-context.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import { classify, errorBody, errorHeaders } from './classify.ts'
 import { rpcErrorText } from './json-rpc.ts'
 import { s3ErrorText, s3Status } from './s3-xml.ts'

@@ -1,4 +1,4 @@
-import type { ErrorBody } from '../../../domain/errors.schema.ts'
+import type { ErrorBody } from '../../../domain/core/errors.schema.ts'
 import { classify, errorBody, errorHeaders } from './classify.ts'
 
 export interface ErrorReply {

@@ -1,4 +1,4 @@
-import type { DomainError } from '../../../domain/errors.ts'
+import type { DomainError } from '../../../domain/core/errors.ts'
 import { errorBody } from './classify.ts'
 import { MalformedJson } from './kinds.ts'
 

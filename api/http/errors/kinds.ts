@@ -1,4 +1,4 @@
-import { DomainError } from '../../../domain/errors.ts'
+import { DomainError } from '../../../domain/core/errors.ts'
 
 /** The path is an operation's, of other methods. Its reply names them (RFC 9110 section 15.5.6). */
 export class MethodNotAllowed extends DomainError {

@@ -1,4 +1,4 @@
-import type { DomainError } from '../../../domain/errors.ts'
+import type { DomainError } from '../../../domain/core/errors.ts'
 
 /** S3's codes (its API reference, "Error responses") by the finer kind of the error, else by its status. */
 const BY_TYPE: Readonly<Record<string, string>> = {

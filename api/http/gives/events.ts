@@ -5,8 +5,8 @@ import { linkedAbort } from '../../../infra/abort.ts'
 import type { Log } from '../../../infra/log.ts'
 import { isFault } from '../errors/classify.ts'
 import { errorReply } from '../errors/ipop.ts'
-import { keyEndOf } from '../key-end.ts'
-import type { RequestContext } from '../request-context.ts'
+import { keyEndOf } from '../request/connection.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import type { EventStream, StreamEvent } from './gives.ts'
 
 /** Proxies cut idle connections; a comment every so often keeps them (WHATWG HTML section 9.2.7). */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Static, TSchema } from 'typebox'
-import type { ErrorBody } from '../../../domain/errors.schema.ts'
+import type { ErrorBody } from '../../../domain/core/errors.schema.ts'
 import type { JsonSpec } from '../takes/takes.ts'
 
 /** Bytes, or text made as it is sent, by media type. */

@@ -1,6 +1,6 @@
 import { isLarge } from '../../../infra/large-json.ts'
-import type { ThreadDeps } from '../../../domain/threads/thread-work.ts'
-import type { Caller } from '../../../domain/tenancy/tenancy.rules.ts'
+import type { ThreadDeps } from '../../../domain/inference/threads/thread-work.ts'
+import type { Caller } from '../../../domain/core/caller.rules.ts'
 
 /** A body that is JSON already. */
 export class JsonText {
@@ -11,7 +11,7 @@ export class JsonText {
 }
 
 /** Whose reply it is. */
-interface Asker {
+interface TaskOwner {
   caller: Caller | undefined
   signal: AbortSignal
 }
@@ -19,7 +19,7 @@ interface Asker {
 /** The JSON of a reply; of a large one written in a thread. Errors: 503; the signal's reason. */
 export function jsonOf(
   { threadWork }: ThreadDeps,
-  { caller, signal }: Asker,
+  { caller, signal }: TaskOwner,
   value: unknown,
 ): string | Promise<Uint8Array> {
   return isLarge(value)

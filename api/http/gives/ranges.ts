@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { RangeNotSatisfiable } from '../../../domain/errors.ts'
+import { RangeNotSatisfiable } from '../../../domain/core/errors.ts'
 import type { ByteRange } from '../../../infra/objects/store.ts'
 import { Bytes } from './gives.ts'
 

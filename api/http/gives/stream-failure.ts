@@ -1,4 +1,4 @@
-import type { ErrorBody } from '../../../domain/errors.schema.ts'
+import type { ErrorBody } from '../../../domain/core/errors.schema.ts'
 import type { FailureEvent, StreamEvent } from './gives.ts'
 
 /** As OpenAI's chat streams have it: the SDKs throw it. */

@@ -1,5 +1,5 @@
 import { PassThrough, Transform, type Readable } from 'node:stream'
-import { DomainError } from '../../../domain/errors.ts'
+import { DomainError } from '../../../domain/core/errors.ts'
 
 /** The bytes as they come; destroyed with a 413 naming the limit where there are more. */
 export function boundedBytes(mostBytes: number, param?: string): Transform {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { DomainError } from '../../../domain/errors.ts'
-import { requireValid } from '../../../domain/validation.rules.ts'
+import { DomainError } from '../../../domain/core/errors.ts'
+import { requireValid } from '../../../domain/core/validation.rules.ts'
 import { boundedBytes, detached, requireLength } from './bounded.ts'
 import { mostFormBytes, readForm } from './form.ts'
 import { isJsonType, readJsonBody, type LargeBodies } from './json.ts'

@@ -1,5 +1,5 @@
 import type { TObject, TSchema } from 'typebox'
-import { badRequest } from '../../../domain/errors.ts'
+import { badRequest } from '../../../domain/core/errors.ts'
 
 const INTEGER = /^-?\d{1,15}$/
 const NUMBER = /^-?\d{1,15}(\.\d{1,15})?$/

@@ -23,11 +23,11 @@ const NO_CREDIT = /credit balance is too low/i
 
 /** The failure that a reply other than 200 stands for. */
 export function failureOfAnthropic(status: number, headers: ReplyHeaders, text: string): UpstreamFailure {
-  const { message, retryAfterSeconds, detail, ...told } = failureOfReply(status, headers, text)
-  const isTooLong = told.kind === 'rejected' && CONTEXT_TOO_LONG.test(detail ?? '')
-  return new UpstreamFailure(kindOf(told.kind, status, detail ?? ''), message, {
+  const { message, retryAfterSeconds, detail, ...reported } = failureOfReply(status, headers, text)
+  const isTooLong = reported.kind === 'rejected' && CONTEXT_TOO_LONG.test(detail ?? '')
+  return new UpstreamFailure(kindOf(reported.kind, status, detail ?? ''), message, {
     status,
-    code: isTooLong ? 'context_length_exceeded' : told.code,
+    code: isTooLong ? 'context_length_exceeded' : reported.code,
     detail,
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   })

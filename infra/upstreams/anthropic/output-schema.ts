@@ -17,13 +17,15 @@ const FORMATS = new Set('date-time time date duration email hostname uri ipv4 ip
  */
 export function outputSchema(schema: Fields): Fields {
   const known: Fields = {}
-  const told: Fields = {}
+  const described: Fields = {}
   for (const [name, value] of Object.entries(schema)) {
-    const place = isEnforced(name, value) ? known : told
-    if (name !== '$schema' && name !== 'additionalProperties') place[LISTED.get(name) ?? name] = changed(name, value)
+    const target = isEnforced(name, value) ? known : described
+    if (name !== '$schema' && name !== 'additionalProperties') target[LISTED.get(name) ?? name] = changed(name, value)
   }
   if (known['type'] === 'object' || 'properties' in known) known['additionalProperties'] = false
-  return Object.keys(told).length === 0 ? known : { ...known, description: withConstraints(known['description'], told) }
+  return Object.keys(described).length === 0
+    ? known
+    : { ...known, description: withConstraints(known['description'], described) }
 }
 
 function isEnforced(name: string, value: unknown): boolean {
@@ -41,5 +43,5 @@ function changed(name: string, value: unknown): unknown {
 
 const each = (schema: unknown): unknown => (isFields(schema) ? outputSchema(schema) : schema)
 
-const withConstraints = (description: unknown, told: Fields): string =>
-  [...(typeof description === 'string' ? [description] : []), JSON.stringify(told)].join('\n\n')
+const withConstraints = (description: unknown, described: Fields): string =>
+  [...(typeof description === 'string' ? [description] : []), JSON.stringify(described)].join('\n\n')

@@ -6,10 +6,10 @@ import { tokens } from '../normal/usage.ts'
  * after a real figure, which servers in its format send for what they have told already.
  */
 export function laterUsage(before: Fields, usage: unknown): Fields {
-  const told = Object.entries(isFields(usage) ? usage : {}).filter(
+  const stated = Object.entries(isFields(usage) ? usage : {}).filter(
     ([name, value]) => value !== null && (value !== 0 || before[name] === undefined),
   )
-  return { ...before, ...Object.fromEntries(told) }
+  return { ...before, ...Object.fromEntries(stated) }
 }
 
 /**
@@ -17,8 +17,8 @@ export function laterUsage(before: Fields, usage: unknown): Fields {
  * cache, written to it, and neither). Undefined where they are not whole.
  */
 export function usageOf(usage: unknown): Fields | undefined {
-  const { input_tokens: asked, output_tokens: told, ...more } = isFields(usage) ? usage : {}
-  const [input, output] = [tokens(asked), tokens(told)]
+  const { input_tokens: asked, output_tokens: stated, ...more } = isFields(usage) ? usage : {}
+  const [input, output] = [tokens(asked), tokens(stated)]
   if (input === undefined || output === undefined) return undefined
   const read = tokens(more['cache_read_input_tokens']) ?? 0
   const written = tokens(more['cache_creation_input_tokens']) ?? 0

@@ -1,11 +1,11 @@
 import { isFields, type Fields } from '../json.ts'
 import { finishOf, settledFinish } from './finish.ts'
 import { isFilled, normalMessage, textOfMessage } from './message.ts'
-import { HalfJoiner, storable } from './text.ts'
+import { SurrogateJoiner, storable } from '../text.ts'
 import { CallAssembly } from './tool-calls.ts'
 
 /** What is told of a choice, in the contract's fields, and all texts in it. */
-export interface ToldChoice {
+export interface NormalChoice {
   choice: Fields
   text: string
 }
@@ -13,11 +13,11 @@ export interface ToldChoice {
 /** One choice of a stream, from its first delta to its end. */
 export class StreamedChoice {
   /** Whether a text, a call or a picture came. */
-  hasSaid = false
+  hasOutput = false
   hasFinished = false
   private hasBegun: boolean
   private readonly index: number
-  private readonly joiner = new HalfJoiner()
+  private readonly joiner = new SurrogateJoiner()
   private readonly calls = new CallAssembly()
 
   constructor(index: number, hasBegun = false) {
@@ -34,12 +34,12 @@ export class StreamedChoice {
    * The choice as it is told; undefined where it says nothing. Only its first end is told.
    * `isSuspect`: whether its texts have to be looked through. Errors: UpstreamFailure where it ended with one.
    */
-  add(raw: Fields, isSuspect: boolean): ToldChoice | undefined {
+  add(raw: Fields, isSuspect: boolean): NormalChoice | undefined {
     const finish = finishOf(raw['finish_reason'])
     const isEnd = finish !== undefined && !this.hasFinished
     const delta = this.deltaOf(raw['delta'] ?? raw['message'], isSuspect, isEnd)
     const text = textOfMessage(delta)
-    if (text !== '' || isFilled(delta)) this.hasSaid = true
+    if (text !== '' || isFilled(delta)) this.hasOutput = true
     if (isEnd) this.hasFinished = true
     else if (isSilent(delta, this.hasBegun) && (raw['logprobs'] ?? null) === null) return undefined
     const choice: Fields = { index: this.index, delta: this.withRole(delta) }
@@ -49,7 +49,7 @@ export class StreamedChoice {
   }
 
   /** Ends a choice that was never told how it ended. */
-  end(): ToldChoice | undefined {
+  end(): NormalChoice | undefined {
     return this.hasFinished ? undefined : this.add({ delta: {}, finish_reason: 'stop' }, false)
   }
 
@@ -62,8 +62,8 @@ export class StreamedChoice {
   private withCalls(delta: Fields, isEnd: boolean): Fields {
     if (delta['tool_calls'] === undefined && !(isEnd && this.calls.hasCalls)) return delta
     const { tool_calls: fragments, ...rest } = delta
-    const told = Array.isArray(fragments) ? this.calls.add(fragments) : []
-    const all = isEnd ? withEmpty(told, this.calls.end()) : told
+    const emitted = Array.isArray(fragments) ? this.calls.add(fragments) : []
+    const all = isEnd ? withEmpty(emitted, this.calls.end()) : emitted
     return all.length === 0 ? rest : { ...rest, tool_calls: all }
   }
 
@@ -76,17 +76,17 @@ export class StreamedChoice {
 }
 
 /** The number of a choice: its place in the list where it has none. */
-export const indexOf = ({ index }: Fields, place: number): number =>
-  Number.isSafeInteger(index) && (index as number) >= 0 ? (index as number) : place
+export const indexOf = ({ index }: Fields, position: number): number =>
+  Number.isSafeInteger(index) && (index as number) >= 0 ? (index as number) : position
 
 /** A call's empty arguments come with the rest of it, where that is told in the same delta. */
-function withEmpty(told: Fields[], empty: Fields[]): Fields[] {
-  const all = [...told]
+function withEmpty(emitted: Fields[], empty: Fields[]): Fields[] {
+  const all = [...emitted]
   for (const fragment of empty) {
-    const place = all.findLastIndex(({ index }) => index === fragment['index'])
-    const before = all[place]
+    const position = all.findLastIndex(({ index }) => index === fragment['index'])
+    const before = all[position]
     if (before === undefined) all.push(fragment)
-    else all[place] = { ...before, function: { ...(before['function'] as Fields), arguments: '{}' } }
+    else all[position] = { ...before, function: { ...(before['function'] as Fields), arguments: '{}' } }
   }
   return all
 }

@@ -2,9 +2,9 @@ import { failureInBody } from '../failures.ts'
 import { isFields, type Fields } from '../json.ts'
 import { UpstreamFailure } from '../upstream.ts'
 import { indexOf, StreamedChoice } from './choice.ts'
-import type { Chunk, UpstreamUsage } from './chunk.ts'
+import type { Chunk, UpstreamUsage } from '../chunk.ts'
 import { nothingCame } from './finish.ts'
-import { isSuspect } from './text.ts'
+import { isSuspect } from '../text.ts'
 import { laterUsage, usageIn } from './usage.ts'
 
 /**
@@ -15,7 +15,7 @@ export class ChunkReader {
   private usage: UpstreamUsage | undefined
   private shape: TextShape | undefined
   private shapesLeft = 4
-  private isTelling = false
+  private hasBegunOutput = false
   private readonly asked: number
 
   /** `asked`: how many choices there are to be. */
@@ -40,10 +40,12 @@ export class ChunkReader {
   add(body: Fields, suspect: boolean): Chunk | undefined {
     const failure = failureInBody(body)
     if (failure !== undefined) throw failure
-    const told = listOf(body['choices']).flatMap((raw, place) => this.choiceOf(raw, place).add(raw, suspect) ?? [])
+    const emitted = listOf(body['choices']).flatMap(
+      (raw, position) => this.choiceOf(raw, position).add(raw, suspect) ?? [],
+    )
     const later = usageIn(body)
     if (later !== undefined) this.usage = laterUsage(this.usage, later)
-    return chunkOf(told, later === undefined ? undefined : this.usage)
+    return chunkOf(emitted, later === undefined ? undefined : this.usage)
   }
 
   /**
@@ -51,7 +53,7 @@ export class ChunkReader {
    * Errors: UpstreamFailure where nothing came of any.
    */
   end(): Chunk | undefined {
-    if (!this.hasSaid) throw nothingCame()
+    if (!this.hasOutput) throw nothingCame()
     return chunkOf(
       [...this.choices.values()].flatMap(choice => choice.end() ?? []),
       undefined,
@@ -70,13 +72,13 @@ export class ChunkReader {
   }
 
   /** Whether anything was said: a text, a call, a picture, or that there is none. */
-  get hasSaid(): boolean {
-    this.isTelling ||= [...this.choices.values()].some(({ hasSaid, hasFinished }) => hasSaid || hasFinished)
-    return this.isTelling
+  get hasOutput(): boolean {
+    this.hasBegunOutput ||= [...this.choices.values()].some(({ hasOutput, hasFinished }) => hasOutput || hasFinished)
+    return this.hasBegunOutput
   }
 
-  private choiceOf(raw: Fields, place: number): StreamedChoice {
-    const index = indexOf(raw, place)
+  private choiceOf(raw: Fields, position: number): StreamedChoice {
+    const index = indexOf(raw, position)
     const known = this.choices.get(index) ?? new StreamedChoice(index)
     this.choices.set(index, known)
     return known
@@ -85,10 +87,10 @@ export class ChunkReader {
 
 const listOf = (choices: unknown): Fields[] => (Array.isArray(choices) ? choices.filter(isFields) : [])
 
-function chunkOf(told: { choice: Fields; text: string }[], usage: UpstreamUsage | undefined): Chunk | undefined {
-  if (told.length === 0 && usage === undefined) return undefined
-  const choices = told.map(({ choice }) => choice)
-  return { choices, choicesJson: undefined, text: told.map(({ text }) => text).join(''), usage }
+function chunkOf(emitted: { choice: Fields; text: string }[], usage: UpstreamUsage | undefined): Chunk | undefined {
+  if (emitted.length === 0 && usage === undefined) return undefined
+  const choices = emitted.map(({ choice }) => choice)
+  return { choices, choicesJson: undefined, text: emitted.map(({ text }) => text).join(''), usage }
 }
 
 function parseBody(data: string): Fields {
@@ -146,8 +148,8 @@ function shapeOf(data: string, chunk: Chunk, streamed: ReadonlyMap<number, Strea
 function onlyChoice(body: Fields): TextShape['choice'] | undefined {
   const [raw, ...others] = listOf(body['choices'])
   if (raw === undefined || others.length > 0) return undefined
-  const told = new StreamedChoice(indexOf(raw, 0), true).add(raw, false)
-  return told?.text === STAND_IN ? (told.choice as TextShape['choice']) : undefined
+  const emitted = new StreamedChoice(indexOf(raw, 0), true).add(raw, false)
+  return emitted?.text === STAND_IN ? (emitted.choice as TextShape['choice']) : undefined
 }
 
 function chunkOfShape(shape: TextShape, data: string): Chunk | undefined {
@@ -157,7 +159,7 @@ function chunkOfShape(shape: TextShape, data: string): Chunk | undefined {
   if (streamed.isHolding) return undefined
   const written = data.slice(before.length, data.length - after.length)
   if (!STRING_BODY.test(written) || isSuspect(written)) return undefined
-  if (written !== '') streamed.hasSaid = true
+  if (written !== '') streamed.hasOutput = true
   return new ShapedChunk(shape, written)
 }
 

@@ -13,8 +13,8 @@ const PICTURES = new Set(['image_url', 'output_image', 'image'])
 export function normalMessage(message: Fields): Fields {
   const { content, images } = message
   const isPlain = (content === undefined || content === null || typeof content === 'string') && TEXTS.every(isText)
-  const told = isPlain ? message : withTexts(message)
-  return images === undefined && told['images'] === undefined ? told : withImages(told)
+  const withPlainTexts = isPlain ? message : withTexts(message)
+  return images === undefined && withPlainTexts['images'] === undefined ? withPlainTexts : withImages(withPlainTexts)
 
   function isText(name: string): boolean {
     const value = message[name]
@@ -44,11 +44,11 @@ function withParts(message: Fields, parts: Fields[]): Fields {
   const thinking = parts.filter(isThinking)
   const refused = parts.filter(({ type }) => type === 'refusal')
   const images = parts.filter(({ type }) => typeof type === 'string' && PICTURES.has(type))
-  const said = parts.filter(part => !isThinking(part) && part['type'] !== 'refusal')
+  const shown = parts.filter(part => !isThinking(part) && part['type'] !== 'refusal')
   const added = { reasoning: textOfParts(thinking), refusal: textOfParts(refused) }
   return {
     ...message,
-    content: textOfParts(said),
+    content: textOfParts(shown),
     ...(added.reasoning !== '' && { reasoning: textOr(message['reasoning']) + added.reasoning }),
     ...(added.refusal !== '' && { refusal: textOr(message['refusal']) + added.refusal }),
     ...(images.length > 0 && { images: [message['images'] ?? [], images].flat() }),
@@ -61,8 +61,8 @@ function textOfParts(parts: readonly unknown[]): string {
 }
 
 function textOfPart({ text, thinking, refusal }: Fields): string {
-  const said = text ?? thinking ?? refusal
-  return Array.isArray(said) ? said.map(part => textOr(isFields(part) ? part['text'] : part)).join('') : textOr(said)
+  const shown = text ?? thinking ?? refusal
+  return Array.isArray(shown) ? shown.map(part => textOr(isFields(part) ? part['text'] : part)).join('') : textOr(shown)
 }
 
 /** Whether a message holds what is neither text nor a call of a tool. */
@@ -72,8 +72,8 @@ export const isFilled = ({ images, audio, function_call: called }: Fields): bool
 /** All that a message says, for counting its tokens: content, reasoning, refusal, calls. */
 export function textOfMessage(message: Fields): string {
   const { content, reasoning, reasoning_content, refusal, tool_calls: calls } = message
-  const said = textOr(content) + textOr(reasoning ?? reasoning_content) + textOr(refusal)
-  return Array.isArray(calls) ? said + calls.map(textOfCall).join('') : said
+  const shown = textOr(content) + textOr(reasoning ?? reasoning_content) + textOr(refusal)
+  return Array.isArray(calls) ? shown + calls.map(textOfCall).join('') : shown
 }
 
 function textOfCall(call: unknown): string {

@@ -30,12 +30,12 @@ const choicesOf = (body: Fields): Fields[] => {
 const messageOf = ({ message }: Fields): Fields => (isFields(message) ? message : {})
 const says = (message: Fields): boolean => textOfMessage(message) !== '' || isFilled(message)
 
-function normalChoice(raw: Fields, place: number): Fields {
+function normalChoice(raw: Fields, position: number): Fields {
   const { tool_calls: listed, ...message } = normalMessage(messageOf(raw))
   const calls = Array.isArray(listed) ? wholeCalls(listed) : []
   const finish = finishOf(raw['finish_reason']) ?? 'stop'
   return {
-    index: indexOf(raw, place),
+    index: indexOf(raw, position),
     message: { role: 'assistant', content: null, ...message, ...(calls.length > 0 && { tool_calls: calls }) },
     finish_reason: settledFinish(finish, calls.length > 0),
     ...(raw['logprobs'] !== undefined && { logprobs: raw['logprobs'] }),

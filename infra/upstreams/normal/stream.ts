@@ -1,5 +1,5 @@
 import type { EventSourceMessage } from 'eventsource-parser'
-import type { Chunk } from './chunk.ts'
+import type { Chunk } from '../chunk.ts'
 import type { ChunkReader } from './chunks.ts'
 
 /** Adds the chunks that an event makes. Errors: UpstreamFailure. */
@@ -22,7 +22,7 @@ export async function* chunksOf(
       if (chunks.length > 0) yield chunks
     } else {
       early.push(...chunks)
-      if (reader.hasSaid) {
+      if (reader.hasOutput) {
         yield early
         early = undefined
       }

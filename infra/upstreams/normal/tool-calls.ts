@@ -6,7 +6,7 @@ const LONGEST_PARSED = 64 * 1024
 
 interface Call {
   /** Its number among the calls that were told. */
-  place: number | undefined
+  position: number | undefined
   /** The upstream's id. */
   id: string | undefined
   name: string
@@ -33,13 +33,13 @@ interface Fragment {
  */
 export class CallAssembly {
   private readonly ids = new Set<string>()
-  private readonly told: Call[] = []
+  private readonly emitted: Call[] = []
   private readonly byId = new Map<string, Call>()
   private readonly latestAt = new Map<number | undefined, Call>()
   private latest: Call | undefined
 
   get hasCalls(): boolean {
-    return this.told.length > 0
+    return this.emitted.length > 0
   }
 
   /** What is to be told of a delta's fragments. */
@@ -49,15 +49,15 @@ export class CallAssembly {
       const fragment = fragmentOf(fields)
       const call = this.callOf(fragment, taken) ?? this.begin(fragment)
       taken.add(call)
-      return this.tell(call, fragment)
+      return this.emit(call, fragment)
     })
   }
 
   /** The empty arguments of calls that got none. */
   end(): Fields[] {
-    const empty = this.told.filter(({ text }) => text.trim() === '')
+    const empty = this.emitted.filter(({ text }) => text.trim() === '')
     empty.forEach(call => (call.text = '{}'))
-    return empty.map(({ place }) => ({ index: place, function: { arguments: '{}' } }))
+    return empty.map(({ position }) => ({ index: position, function: { arguments: '{}' } }))
   }
 
   /** The call that a fragment goes on with; undefined where it begins one. */
@@ -80,7 +80,7 @@ export class CallAssembly {
   }
 
   private begin({ index, id }: Fragment): Call {
-    const call: Call = { place: undefined, id: undefined, name: '', text: '', early: {} }
+    const call: Call = { position: undefined, id: undefined, name: '', text: '', early: {} }
     this.latestAt.set(index, call)
     this.latest = call
     return id === undefined ? call : this.identified(call, index, id)
@@ -94,18 +94,18 @@ export class CallAssembly {
     return call
   }
 
-  private tell(call: Call, { name, text, more }: Fragment): Fields[] {
+  private emit(call: Call, { name, text, more }: Fragment): Fields[] {
     call.name ||= name
     call.text += text
-    if (call.place !== undefined) {
+    if (call.position !== undefined) {
       const isSilent = text === '' && Object.keys(more).length === 0
-      return isSilent ? [] : [{ ...more, index: call.place, function: { arguments: text } }]
+      return isSilent ? [] : [{ ...more, index: call.position, function: { arguments: text } }]
     }
     Object.assign(call.early, more)
     if (call.name === '') return []
-    call.place = this.told.push(call) - 1
+    call.position = this.emitted.push(call) - 1
     const called = { name: call.name, arguments: call.text }
-    return [{ ...call.early, index: call.place, id: ownId(call.id, this.ids), type: 'function', function: called }]
+    return [{ ...call.early, index: call.position, id: ownId(call.id, this.ids), type: 'function', function: called }]
   }
 }
 

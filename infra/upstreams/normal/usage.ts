@@ -1,5 +1,5 @@
 import { isFields, type Fields } from '../json.ts'
-import type { UpstreamUsage } from './chunk.ts'
+import type { UpstreamUsage } from '../chunk.ts'
 
 /** Ten times the largest window there is: a figure above it is a mistake, and no sum of a group's overflows. */
 const MOST_TOKENS = 100_000_000
@@ -28,10 +28,10 @@ export function usageOf(value: unknown): UpstreamUsage | undefined {
   const asked = firstOf(usage['prompt_tokens'], usage['input_tokens'])
   const written = firstOf(usage['completion_tokens'], usage['output_tokens'])
   const input = asked ?? rest(total, written)
-  const told = written ?? rest(total, asked)
-  if (input === undefined || told === undefined) return undefined
+  const reported = written ?? rest(total, asked)
+  if (input === undefined || reported === undefined) return undefined
   const reasoning = reasoningOf(usage)
-  const output = outputOf(input, told, total, reasoning)
+  const output = outputOf(input, reported, total, reasoning)
   return { input, output, ...cacheFigures(usage, input), ...(reasoning !== undefined && { reasoning }) }
 }
 
@@ -49,9 +49,9 @@ const reasoningOf = (usage: Fields): number | undefined =>
  * What a total has beyond its two parts was written too: Gemini and Grok leave thinking out of the completion. So it is
  * where no total is given and there was more thinking than completion.
  */
-function outputOf(input: number, told: number, total: number | undefined, reasoning: number | undefined): number {
-  if (total !== undefined && total > input + told) return total - input
-  return reasoning !== undefined && reasoning > told ? told + reasoning : told
+function outputOf(input: number, reported: number, total: number | undefined, reasoning: number | undefined): number {
+  if (total !== undefined && total > input + reported) return total - input
+  return reasoning !== undefined && reasoning > reported ? reported + reasoning : reported
 }
 
 /** What was read from a cache and written to it, under the names that providers have for it; never more than the input. */
@@ -94,8 +94,8 @@ export function laterUsage(before: UpstreamUsage | undefined, later: UpstreamUsa
 /** The usage that a body holds, wherever: Moonshot puts a stream's into its choice, Groq under a name of its own. */
 export function usageIn(body: Fields): UpstreamUsage | undefined {
   const [choice] = Array.isArray(body['choices']) ? (body['choices'] as unknown[]) : []
-  for (const place of [body, choice, body['x_groq']]) {
-    const usage = isFields(place) ? usageOf(place['usage']) : undefined
+  for (const position of [body, choice, body['x_groq']]) {
+    const usage = isFields(position) ? usageOf(position['usage']) : undefined
     if (usage !== undefined) return usage
   }
   return undefined

@@ -1,7 +1,7 @@
 import { eventsUntil } from '../events.ts'
 import { failureInBody, failureOfReply } from '../failures.ts'
 import type { Fields } from '../json.ts'
-import type { Chunk } from '../normal/chunk.ts'
+import type { Chunk } from '../chunk.ts'
 import { ChunkReader } from '../normal/chunks.ts'
 import { normalReply } from '../normal/reply.ts'
 import { chunksOf } from '../normal/stream.ts'

@@ -1,7 +1,7 @@
-import { asActivity } from '../../../activities/job-context.ts'
-import { defineJob } from '../../../domain/jobs/define-job.ts'
-import type { JobRun } from '../../../domain/jobs/jobs.rules.ts'
-import { endRun } from '../../../domain/jobs/run-transaction.ts'
+import { asActivity } from '../../../activities/durable/job-context.ts'
+import { defineJob } from '../../../domain/durable/jobs/define-job.ts'
+import type { JobRun } from '../../../domain/durable/jobs/jobs.rules.ts'
+import { endRun } from '../../../domain/durable/jobs/run-transaction.ts'
 import type { Database } from '../../../infra/postgres/database.ts'
 
 interface ProbeDeps {
@@ -23,7 +23,7 @@ export const probeJobs = defineJob<ProbeDeps>({
   workflow: 'probe',
   queue: 'probe',
   isBackground: true,
-  places: { open: 10, running: 2 },
+  slots: { open: 10, running: 2 },
   activities: deps => ({ probe: createProbeActivities(deps) }),
   endLost: (deps, run, loss) => end(deps, run, loss),
   endWaiting: (deps, run) => end(deps, run, 'cancelled'),

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import Koa from 'koa'
 import { readJsonBody, type LargeBodies } from '../../../api/http/takes/json.ts'
 import { errorReply } from '../../../api/http/errors/ipop.ts'
-import { parseJson } from '../../../domain/threads/tasks.ts'
+import { parseJson } from '../../../domain/inference/threads/tasks.ts'
 
 const LIMIT_BYTES = 10_000
 const LARGE_BODIES: LargeBodies = { hold: () => undefined, parse: blocks => Promise.resolve(parseJson(blocks)) }

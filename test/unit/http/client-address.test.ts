@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { clientAddress } from '../../../api/http/client-address.ts'
+import { clientAddress } from '../../../api/http/request/client-address.ts'
 import { ConfigError, readConfig } from '../../../infra/config.ts'
 
 const trusted = (text: string) => readConfig({ TRUSTED_PROXIES: text }).trustedProxies

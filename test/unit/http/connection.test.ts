@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import { connectionSignal } from '../../../api/http/connection.ts'
+import { connectionSignal } from '../../../api/http/request/connection.ts'
 
 describe('the signal of a connection', () => {
   test('is one for all requests on it, and no other one’s', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { createCors, isPreflight } from '../../../api/http/cors.ts'
-import { DomainError } from '../../../domain/errors.ts'
+import { DomainError } from '../../../domain/core/errors.ts'
 
 const APP = 'https://app.example.com'
 const origin = (value: string) => ({ headers: { origin: value } })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { isFault } from '../../../api/http/errors/classify.ts'
 import { errorReply } from '../../../api/http/errors/ipop.ts'
-import { ErrorBody } from '../../../domain/errors.schema.ts'
+import { ErrorBody } from '../../../domain/core/errors.schema.ts'
 import {
   badRequest,
   conflict,
@@ -12,8 +12,8 @@ import {
   rateLimited,
   serviceUnavailable,
   unauthorized,
-} from '../../../domain/errors.ts'
-import { requireValid } from '../../../domain/validation.rules.ts'
+} from '../../../domain/core/errors.ts'
+import { requireValid } from '../../../domain/core/validation.rules.ts'
 import { ObjectStoreError } from '../../../infra/objects/store.ts'
 import { DatabaseUnavailable } from '../../../infra/postgres/database.ts'
 

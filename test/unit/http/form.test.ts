@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import { onlyFile } from '../../../api/http/takes/form.ts'
 import { bodyReader } from '../../../api/http/takes/read-body.ts'
 import { form, raw, type FormBody, type RawBody } from '../../../api/http/takes/takes.ts'
-import { DomainError } from '../../../domain/errors.ts'
+import { DomainError } from '../../../domain/core/errors.ts'
 import { refusalOf, rejectedBy } from '../fixtures.ts'
 
 const FORM = 'multipart/form-data; boundary=edge'

@@ -4,7 +4,7 @@ import { openApiDocument } from '../../../api/http/openapi.ts'
 import { bytes, events } from '../../../api/http/gives/gives.ts'
 import { route, type AnyRoute } from '../../../api/http/route.ts'
 import { form, json, raw } from '../../../api/http/takes/takes.ts'
-import { faces, Limit, nullableString, OpenEnum } from '../../../domain/schemas.schema.ts'
+import { faces, Limit, nullableString, OpenEnum } from '../../../domain/core/schemas.schema.ts'
 
 const Part = Type.Object({ size: Type.Integer() }, { $id: 'Part', additionalProperties: false })
 const Thing = Type.Object(

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { parseRange } from '../../../api/http/gives/ranges.ts'
-import { RangeNotSatisfiable } from '../../../domain/errors.ts'
+import { RangeNotSatisfiable } from '../../../domain/core/errors.ts'
 import { refusalOf, thrownBy } from '../fixtures.ts'
 
 test.each<[string | undefined, number, [number, number] | undefined]>([

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { Type } from 'typebox'
 import { readTexts } from '../../../api/http/takes/texts.ts'
-import { Limit } from '../../../domain/schemas.schema.ts'
-import { requireValid } from '../../../domain/validation.rules.ts'
+import { Limit } from '../../../domain/core/schemas.schema.ts'
+import { requireValid } from '../../../domain/core/validation.rules.ts'
 import { refusalOf, thrownBy } from '../fixtures.ts'
 
 const Query = Type.Object({
