@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { filesUnder } from './files.mjs'
 
 const STAMP = 'dist/.built'
-const FOLDERS = ['api', 'domain', 'workflows', 'activities', 'workers', 'cli', 'infra', 'scripts']
+const FOLDERS = ['api', 'domain', 'workflows', 'activities', 'workers', 'cli', 'infra', 'stack', 'sandbox', 'scripts']
 const FILES = ['package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
 
 /** Sizes and times of all that dist/ is made of: reading them takes a hundredth of asking the compiler. */

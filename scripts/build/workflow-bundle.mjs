@@ -8,7 +8,7 @@ const ENTRY = 'dist/workflows/index.js'
 const BUNDLE = 'dist/workflows/bundle.js'
 const HASH = `${BUNDLE}.hash`
 // What the import rules let workflows run: themselves, and domain's rules and schemas.
-const INPUT = /^dist\/(vendor\/(typebox.*|chunk-.*)|workflows\/.*|domain\/(.*\.(rules|schema)|errors))\.js$/
+const INPUT = /^dist\/(vendor\/(typebox.*|chunk-.*)|workflows\/.*|domain\/(.*\.(rules|schema)|core\/errors))\.js$/
 
 /** Bundles the workflows for Temporal's sandbox, unless the bundle at hand was made from the same inputs. */
 export async function bundleWorkflows() {

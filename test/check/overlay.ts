@@ -13,7 +13,10 @@ const CONFIGURATION = [
   '.prettierrc.json',
   '.prettierignore',
   'scripts/tsconfig.json',
-  'scripts/lint-plugin.mjs',
+  'scripts/lint/plugin.mjs',
+  'scripts/lint/areas.mjs',
+  'scripts/lint/folders.mjs',
+  'scripts/lint/imports.mjs',
 ]
 
 export type Outcome = { exitCode: number; stdout: string; stderr: string }

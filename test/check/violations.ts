@@ -1,6 +1,8 @@
 /** A deliberate violation: the file it stands in, its text, and the rule that must say so. */
 export type Violation = { file: string; text: string; rule: string }
 
+const AREAS = 'local(areas)'
+const FOLDERS = 'local(no-folder-loops)'
 const CLOCK = 'local(no-clock)'
 const RUNS = 'local(run-transactions)'
 const DATABASE = "'../infra/postgres/database.ts'"
@@ -25,6 +27,22 @@ export const VIOLATIONS: Violation[] = [
     text: "import type { a } from './cycle.ts'\nexport type A = typeof a",
     rule: 'import(no-cycle)',
   },
+  { file: 'domain/money/thing/%.ts', text: "export { a } from '../../work/thing/a.ts'", rule: AREAS },
+  {
+    file: 'domain/durable/thing/%.ts',
+    text: "import type { a } from '../../tenancy/a.ts'\nexport type A = a",
+    rule: AREAS,
+  },
+  { file: 'domain/work/thing/%.ts', text: "export const a = () => import('../../media/thing/a.ts')", rule: AREAS },
+  { file: 'domain/core/%.ts', text: "export type A = import('../money/ledger/money.rules.ts').Nanos", rule: AREAS },
+  { file: 'domain/elsewhere/thing/%.ts', text: "export { a } from '../../core/a.ts'", rule: AREAS },
+  { file: 'domain/work/here/%.ts', text: "export { a } from '../there/there.ts'", rule: FOLDERS },
+  {
+    file: 'domain/work/there/there.ts',
+    text: "import type { b } from '../between/between.ts'\nexport type B = typeof b",
+    rule: FOLDERS,
+  },
+  { file: 'domain/work/between/between.ts', text: "export { c } from '../here/c.ts'", rule: FOLDERS },
   { file: 'domain/%.ts', text: 'console.log(1)', rule: 'eslint(no-console)' },
   { file: 'api/%.ts', text: 'console.error(1)', rule: 'eslint(no-console)' },
   { file: 'domain/%.ts', text: "await fetch('http://a')", rule: GLOBALS },
@@ -43,7 +61,11 @@ export const VIOLATIONS: Violation[] = [
     text: "export const a = () => import('../workflows/index.ts')",
     rule: 'eslint(no-restricted-imports)',
   },
-  { file: 'api/%.ts', text: "export type { a } from '../activities/things.ts'", rule: 'eslint(no-restricted-imports)' },
+  {
+    file: 'api/%.ts',
+    text: "export type { a } from '../activities/work/things.ts'",
+    rule: 'eslint(no-restricted-imports)',
+  },
   { file: 'domain/%.ts', text: 'export const a = process.env', rule: PROPERTIES },
   { file: 'infra/temporal/%.ts', text: "export const a = process['env'].HOME", rule: PROPERTIES },
   { file: 'workers/%.ts', text: 'export const { env } = process', rule: PROPERTIES },
@@ -55,7 +77,7 @@ export const VIOLATIONS: Violation[] = [
   { file: 'activities/%.ts', text: 'export const a = (db: any) => db.query(1)', rule: RUNS },
   {
     file: 'activities/%.ts',
-    text: "import { a } from '../domain/thing/thing.service.ts'\na()",
+    text: "import { a } from '../domain/work/thing/thing.service.ts'\na()",
     rule: 'local(steps-alone)',
   },
   { file: 'domain/%.schema.ts', text: 'export const a = Date()', rule: CLOCK },
@@ -90,13 +112,15 @@ export const PERMITTED: Readonly<Record<string, string>> = {
   'infra/metrics.ts': "import { createServer } from 'node:http'\nexport const a = createServer()",
   'infra/upstreams/fetching.ts': "export const a = () => fetch('http://a')",
   'infra/outbound/fetching.ts': "export const a = () => fetch('http://a')",
-  'infra/dev/printing.ts': 'console.log(process.env)',
+  'stack/printing.ts': 'console.log(process.env)',
   'cli/printing.ts': "console.log(process.env, await fetch('http://a'))",
   'bench/printing.ts': "console.log(process.env, await fetch('http://a'))",
   'test/fetching.ts': "export const a = () => fetch(process.env['URL'] ?? '')",
   'domain/dates.rules.ts': 'export const a = (atMs: number) => new Date(atMs).toISOString()',
   'domain/clock.ts': 'export const a = () => [Date.now(), new Date(), Math.random(), crypto.randomUUID()]',
-  'workflows/typed.ts':
-    "import type { createThings } from '../activities/things.ts'\nexport type A = typeof createThings",
+  'workflows/work/typed.ts':
+    "import type { createThings } from '../../activities/typed/things.ts'\nexport type A = typeof createThings",
+  'domain/inference/thing/below.ts': "export { a } from '../../money/ledger/a.ts'",
+  'domain/admin/thing/above.ts': "export { a } from '../../work/files/a.ts'",
   'api/http/reply.ts': "import type { ServerResponse } from 'node:http'\nexport type A = ServerResponse",
 }

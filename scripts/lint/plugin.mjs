@@ -1,5 +1,7 @@
 // @ts-check
 // Rules that oxlint lacks.
+import { areas } from './areas.mjs'
+import { noFolderLoops } from './folders.mjs'
 
 const CLOCK = 'Reads the clock. Rules and schemas are run by workflows: take the time as an argument.'
 
@@ -17,7 +19,8 @@ const noClock = {
   },
 }
 
-const RUNS = "A run writes in its own transaction alone, by domain/jobs/run-transaction.ts: it holds the job's row."
+const RUNS =
+  "A run writes in its own transaction alone, by domain/durable/jobs/run-transaction.ts: it holds the job's row."
 const UNFENCED = new Set(['inTransaction', 'createSharedTransaction'])
 
 /** What steps of jobs write goes through the transaction of their run: no other is opened, no statement sent outside. */
@@ -45,7 +48,7 @@ const runTransactions = {
 }
 
 const STEPS = 'Activities run the steps of jobs: domain/**/*-run.ts, *-end.ts, *-validation.ts, or a retention.'
-const STEP_FILE = /\/(domain\/jobs\/.*|.*-(run|end|validation)|retention|errors|.*\.rules)\.ts$/
+const STEP_FILE = /\/(domain\/durable\/jobs\/.*|.*-(run|end|validation)|retention|errors|.*\.rules)\.ts$/
 
 /** Whatever activities call is held to the rule above. */
 const stepsAlone = {
@@ -66,5 +69,11 @@ const stepsAlone = {
 
 export default {
   meta: { name: 'local' },
-  rules: { 'no-clock': noClock, 'run-transactions': runTransactions, 'steps-alone': stepsAlone },
+  rules: {
+    'no-clock': noClock,
+    'run-transactions': runTransactions,
+    'steps-alone': stepsAlone,
+    areas,
+    'no-folder-loops': noFolderLoops,
+  },
 }
