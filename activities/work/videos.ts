@@ -32,7 +32,7 @@ export const videoJobs = defineJob<VideoRunDeps>({
   ...VIDEO_JOBS,
   activities: deps => {
     const { endVideo: end, ...ofProvider } = createVideoActivities(deps)
-    return { media: ofProvider, control: { endVideo: end } }
+    return { 'provider-jobs': ofProvider, control: { endVideo: end } }
   },
   endLost: endLostVideo,
   endWaiting: (deps, run) => endVideo(deps, run, run.resourceId, 'cancelled', 'The job was cancelled.'),
