@@ -5,7 +5,6 @@ import { booksOf } from '../../support/books.ts'
 import { testDatabase } from '../../support/database.ts'
 import { expectError } from '../../support/errors.ts'
 import { fakeCalls, fakePrompt, waitForCalls } from '../../support/fake-upstream.ts'
-import { lockRows } from '../../support/locks.ts'
 import { testStack } from '../../support/stack.ts'
 import { newTenant, type Tenant } from '../../support/tenants.ts'
 import { until } from '../../support/until.ts'
@@ -88,28 +87,24 @@ describe('cancel', () => {
 
   test('while it is validated leaves every row undone', async () => {
     const { api, userId } = await newTenant(db)
-    // The hold waits for the account, so the batch is validating.
-    const unlock = await lockRows(db, 'SELECT 1 FROM accounts WHERE user_id = $1', [userId])
-    const id = await startBatch(
-      api,
-      ['a', 'b', 'c'].map(rowId => chatRow(rowId, fakePrompt({ group: `early-${userId}` }))),
-    )
-    const rowsWritten = async () =>
-      (await db.query('SELECT 1 FROM batch_rows WHERE batch_id = $1', [id])).rowCount === 3
-    await until(rowsWritten)
+    const group = `early-${userId}`
+    // Rows are written down a page at a time: with so many there are pages to come when the first is there.
+    const rows = Array.from({ length: 50_000 }, (_, index) => chatRow(`r${index}`, fakePrompt({ group })))
+    const id = await startBatch(api, rows)
+    const written = async () => (await db.query('SELECT 1 FROM batch_rows WHERE batch_id = $1', [id])).rowCount
+    await until(async () => (await written()) > 0)
     const reply = await api.post(`/batches/${id}/cancel`)
     expect(reply.body).toMatchObject({ status: 'cancelling', started_at: null })
-    await unlock()
     const batch = await untilEnded(api, id)
     expect(batch).toMatchObject({ status: 'cancelled', output_file_id: null, usage: { cost_usd: 0 } })
-    expect(batch.request_counts).toEqual({ total: 3, completed: 0, failed: 3 })
+    expect(batch.request_counts).toEqual({ total: await written(), completed: 0, failed: await written() })
     const lines = await linesOfFile(api, batch.error_file_id)
-    expect(lines.map(line => [line.custom_id, line.error.code])).toEqual(
-      ['a', 'b', 'c'].map(rowId => [rowId, 'batch_cancelled']),
-    )
-    expect(await fakeCalls(upstreamUrl, `early-${userId}`)).toEqual([])
-    const { rows } = await db.query('SELECT held_nanos FROM accounts WHERE user_id = $1', [userId])
-    expect(rows).toEqual([{ held_nanos: 0n }])
+    expect(lines.map(line => line.custom_id)).toEqual(lines.map((_, index) => `r${index}`))
+    expect(lines).toHaveLength(await written())
+    expect(new Set(lines.map(line => line.error.code))).toEqual(new Set(['batch_cancelled']))
+    expect(await fakeCalls(upstreamUrl, group)).toEqual([])
+    const { rows: accounts } = await db.query('SELECT held_nanos FROM accounts WHERE user_id = $1', [userId])
+    expect(accounts).toEqual([{ held_nanos: 0n }])
   })
 
   test.each([
