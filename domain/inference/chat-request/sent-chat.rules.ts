@@ -77,10 +77,15 @@ export function sentChat(
 /** The most that it can cost. */
 export const worstPriceOf = ({ rates, most }: SentChat, tier: ServiceTier): Nanos => mostPriceOfCall(rates, most, tier)
 
-/** Under both names: which of them counts is the upstream's affair. Usage is always asked of a stream, for billing. */
-const withLimit = (passed: Fields, limit: number, isStream: boolean): Fields => ({
-  ...passed,
-  max_tokens: limit,
-  max_completion_tokens: limit,
-  ...(isStream ? { stream: true, stream_options: { include_usage: true } } : {}),
-})
+/**
+ * Sets the limit under both names: which of them counts is the upstream's affair. Usage is always asked of a stream, for
+ * billing. The fields are this call's own, so that they need not be copied.
+ */
+function withLimit(passed: Fields, limit: number, isStream: boolean): Fields {
+  passed['max_tokens'] = limit
+  passed['max_completion_tokens'] = limit
+  if (!isStream) return passed
+  passed['stream'] = true
+  passed['stream_options'] = { include_usage: true }
+  return passed
+}
