@@ -33,7 +33,7 @@ const EMBEDDED = { DATABASE_URL: '', TEMPORAL_ADDRESS: '', S3_ENDPOINT: '', NODE
 
 /**
  * The whole embedded stack over the given upstream, as `npm start` runs it. `models` are further entries of its
- * catalog. `pids` are by name: api, control, model, media, postgres, temporal.
+ * catalog. `pids` are by name: api, control, model, provider-jobs, postgres, temporal.
  */
 export async function startStack(upstreamUrl, { models = [], env = {} } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'ipop-bench-'))

@@ -34,7 +34,7 @@ describe('bad input ends with exit code 1 and one sentence', () => {
     ['an expiry that is no time', ['keys', 'create', '--user', 'u', '--name', 'x', '--expires', '7'], /such as 2027/],
     ['an empty model', ['keys', 'create', '--user', 'u', '--name', 'x', '--models', 'a,,b'], /model ids/],
     ['an unknown command', ['frobnicate'], /unknown command/],
-    ['an unknown worker', ['worker', 'night-shift'], /control, interactive, model or media/],
+    ['an unknown worker', ['worker', 'night-shift'], /control, interactive, model or provider-jobs/],
   ])('%s', async (_name, args, sentence) => {
     await expectSentence(args, { DATABASE_URL: own.url }, sentence)
   })

@@ -80,7 +80,7 @@ async function deliverOne(deps: Deps, command: ClaimedCommand): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error)
     deps.log.warn(
       { job: command.resource_id, command: command.command, attempts: command.attempts, reason },
-      'command not carried',
+      'command not delivered',
     )
     await setCommandFailed(deps.db, command.id, reason.slice(0, 500), redeliverAfterMs(command.attempts))
   }

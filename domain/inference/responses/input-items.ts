@@ -4,7 +4,7 @@ import type { Caller, Owner } from '../../core/caller.rules.ts'
 import { storedValue } from '../threads/stored-json.ts'
 import type { ThreadDeps } from '../threads/thread-work.ts'
 import type { InputItemsQuery, ResponseInputItemList, ResponseItem } from './response.schema.ts'
-import { selectInput, selectInputPlace, type InputRun } from './response.sql.ts'
+import { selectInput, selectInputPosition, type InputRun } from './response.sql.ts'
 import { askerOf, holdContent, requireResponse, type Hold } from './stored-response.ts'
 
 interface Deps extends ThreadDeps {
@@ -14,7 +14,7 @@ interface Deps extends ThreadDeps {
 const DEFAULT_PAGE = 20
 /** Of a page together, but for its last item, which may be of any size. */
 const PAGE_BYTES = 4 * 1024 * 1024
-/** Behind every place there is. */
+/** Behind every position there is. */
 const LAST_PLACE = 2 ** 31
 
 /**
@@ -67,7 +67,7 @@ async function positionOf(
   itemId: string,
   param: string,
 ): Promise<number> {
-  const position = await selectInputPlace(deps.db, owner, responseId, itemId)
+  const position = await selectInputPosition(deps.db, owner, responseId, itemId)
   if (position !== undefined) return position
   throw badRequest(`\`${param}\` must be the id of an item of this response.`, param)
 }

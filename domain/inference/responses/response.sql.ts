@@ -124,16 +124,16 @@ export async function selectChain(db: Queryable, owner: Owner, responseId: strin
 /** The items of responses in the order of their ids, as JSON: each one's input, then its output. */
 export async function selectItems(db: Queryable, owner: Owner, ids: readonly string[]): Promise<[string, string][]> {
   const { rows } = await db.query<{ input: string; output: string }>(
-    `SELECT r.input::text, r.output::text FROM unnest($3::text[]) WITH ORDINALITY AS asked(id, place)
+    `SELECT r.input::text, r.output::text FROM unnest($3::text[]) WITH ORDINALITY AS asked(id, position)
      JOIN responses r ON r.id = asked.id
-     WHERE ${visibleIn('r')} ORDER BY place`,
+     WHERE ${visibleIn('r')} ORDER BY position`,
     [...ownerValues(owner), ids],
   )
   return rows.map(({ input, output }) => [input, output])
 }
 
 /** Where an item of a response's input stands, from 1. */
-export const selectInputPlace = async (
+export const selectInputPosition = async (
   db: Queryable,
   owner: Owner,
   responseId: string,
@@ -141,14 +141,14 @@ export const selectInputPlace = async (
 ): Promise<number | undefined> => {
   const row = await queryFirst<{ position: bigint }>(
     db,
-    `SELECT place FROM responses, jsonb_array_elements(input) WITH ORDINALITY AS e(item, place)
-     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND item ->> 'id' = $4::text ORDER BY place LIMIT 1`,
+    `SELECT position FROM responses, jsonb_array_elements(input) WITH ORDINALITY AS e(item, position)
+     WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND item ->> 'id' = $4::text ORDER BY position LIMIT 1`,
     [...ownerValues(owner), responseId, itemId],
   )
   return row === undefined ? undefined : Number(row.position)
 }
 
-/** A run of items: those after a place or those before it, the nearest first. */
+/** A run of items: those after a position or those before it, the nearest first. */
 export interface InputRun {
   from: number
   direction: 'up' | 'down'
@@ -167,12 +167,12 @@ export async function selectInput(
   const isUp = direction === 'up'
   const { rows } = await db.query<{ item: string | null }>(
     `SELECT CASE WHEN coalesce(bytes_before, 0) < $6::bigint THEN item::text END AS item FROM (
-       SELECT item, place, sum(octet_length(item::text)) OVER (ORDER BY place ${isUp ? 'ASC' : 'DESC'}
+       SELECT item, position, sum(octet_length(item::text)) OVER (ORDER BY position ${isUp ? 'ASC' : 'DESC'}
          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-       FROM responses, jsonb_array_elements(input) WITH ORDINALITY AS e(item, place)
-       WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND place ${isUp ? '>' : '<'} $4::bigint
-       ORDER BY place ${isUp ? 'ASC' : 'DESC'} LIMIT $5::integer + 1) AS run
-     ORDER BY place ${isUp ? 'ASC' : 'DESC'}`,
+       FROM responses, jsonb_array_elements(input) WITH ORDINALITY AS e(item, position)
+       WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND position ${isUp ? '>' : '<'} $4::bigint
+       ORDER BY position ${isUp ? 'ASC' : 'DESC'} LIMIT $5::integer + 1) AS run
+     ORDER BY position ${isUp ? 'ASC' : 'DESC'}`,
     [...ownerValues(owner), responseId, from, limit, mostBytes],
   )
   const items = rows.slice(0, limit).flatMap(({ item }) => item ?? [])
