@@ -122,9 +122,10 @@ describe('a video', () => {
   test('that fails and is paid all the same is told to operators', async () => {
     const tenant = await newTenant(db)
     const { id } = await made(tenant, { polls: [{ status: 'failed', error: 'x', usage: { cost: 0.25 } }] })
+    // It is written down beside the transaction that ends the video.
     const noted = await until(async () => {
       const { rows } = await db.query<{ nanos: bigint }>(
-        'SELECT uncharged_nanos AS nanos FROM jobs WHERE resource_id = $1',
+        'SELECT uncharged_nanos AS nanos FROM jobs WHERE resource_id = $1 AND uncharged_nanos > 0',
         [id],
       )
       return rows[0]?.nanos
