@@ -139,13 +139,13 @@ export const selectInputPosition = async (
   responseId: string,
   itemId: string,
 ): Promise<number | undefined> => {
-  const row = await queryFirst<{ place: bigint }>(
+  const row = await queryFirst<{ position: bigint }>(
     db,
     `SELECT position FROM responses, jsonb_array_elements(input) WITH ORDINALITY AS e(item, position)
      WHERE ${VISIBLE_TO_OWNER} AND id = $3::text AND item ->> 'id' = $4::text ORDER BY position LIMIT 1`,
     [...ownerValues(owner), responseId, itemId],
   )
-  return row === undefined ? undefined : Number(row.place)
+  return row === undefined ? undefined : Number(row.position)
 }
 
 /** A run of items: those after a position or those before it, the nearest first. */
