@@ -26,6 +26,7 @@ import { createKeyWatch } from '../domain/tenancy/keys/key-watch.ts'
 import { KEY_CHANGES } from '../domain/tenancy/keys/keys.sql.ts'
 import type { Config } from '../infra/config.ts'
 import { createKeyedHash } from '../infra/crypto/keyed-hash.ts'
+import type { SigningKey } from '../infra/crypto/links.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics, shareMetrics, type Metrics } from '../infra/metrics.ts'
@@ -37,7 +38,7 @@ import { openDatabase, type Database } from '../infra/postgres/database.ts'
 import { createSharedTransaction } from '../infra/postgres/shared-transaction.ts'
 import { openListener, type Listener } from '../infra/postgres/listener.ts'
 import { createUpstreamClient } from '../infra/upstreams/client/client.ts'
-import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey } from '../infra/config.ts'
+import { requireDatabaseUrl, requireSecretsKeys, requireSigningKeys } from '../infra/config.ts'
 import type { ApiDeps } from './http/request/deps.ts'
 import { createApp, type RequestListener } from './http/app.ts'
 import { createCors, headersToAnybody } from './http/cors.ts'
@@ -77,7 +78,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     secrets,
     threadWork,
     byteBudget: createByteBudget(config.largeRequestBytes),
-    identityHash: createKeyedHash(requireSigningKey(config), 'trial identities'),
+    identityHash: identityHashOf(config),
     outbound,
     appendEvents: createEventAppends(db),
     logReaders: createLogReaders({ db, listener }),
@@ -115,9 +116,13 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   }
 }
 
+/** Under the oldest key: a new one, for links, must not forget who had a trial. */
+const identityHashOf = (config: Config) =>
+  createKeyedHash((requireSigningKeys(config).at(-1) as SigningKey).bytes, 'trial identities')
+
 /** Where bytes are kept, and what refuses more of them. */
 const openStorage = (db: Database, config: Config) => ({
-  objects: openObjectStore(config, requireSigningKey(config)),
+  objects: openObjectStore(config),
   requireStorage: createRequireStorage({ db, disk: createDiskSpace(config), quotas: config.storage.quotas }),
 })
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import ipaddr from 'ipaddr.js'
 import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import type { SigningKeys } from './crypto/links.ts'
 import type { SecretsKey } from './crypto/sealing.ts'
 
 const port = (options: { default?: number } = {}) => Type.Integer({ minimum: 0, maximum: 65535, ...options })
@@ -10,6 +11,8 @@ const MIB = 1024 * 1024
 const WHOLE_NUMBER = /^-?\d{1,9}$/
 const Url = Type.String({ pattern: '^https?://' })
 const SECRETS_KEYS = '^ *[a-z0-9_-]{1,32}:[0-9a-fA-F]{64} *(, *[a-z0-9_-]{1,32}:[0-9a-fA-F]{64} *)*$'
+
+const SIGNING_KEYS = SECRETS_KEYS.replaceAll('[a-z0-9_-]{1,32}:', '([a-z0-9_-]{1,32}:)?')
 
 /**
  * Every variable the system reads, and nowhere else is the environment read (Temporal's own TEMPORAL_* excepted,
@@ -27,7 +30,7 @@ const Environment = Type.Object({
   CORS_ORIGINS: Type.String({ default: '*' }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'], { default: 'info' }),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
-  SIGNING_KEY: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$' })),
+  SIGNING_KEY: Type.Optional(Type.String({ pattern: SIGNING_KEYS })),
   SECRETS_KEY: Type.Optional(Type.String({ pattern: SECRETS_KEYS })),
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
   DATABASE_POOL_SIZE: Type.Integer({ minimum: 2, maximum: 200, default: 10 }),
@@ -99,8 +102,8 @@ export interface Config {
   corsOrigins: '*' | readonly string[]
   logLevel: Environment['LOG_LEVEL']
   adminToken: string | undefined
-  /** 32 bytes in hex: signs the links that this deployment gives out. */
-  signingKey: string | undefined
+  /** Sign the links that this deployment gives out: the first signs, all verify. */
+  signingKeys: SigningKeys | undefined
   /** Seal what is secret at rest: the first seals, all open. */
   secretsKeys: readonly [SecretsKey, ...SecretsKey[]] | undefined
   database: { url: string | undefined; poolSize: number }
@@ -166,8 +169,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     corsOrigins: corsOriginsOf(e),
     logLevel: e.LOG_LEVEL,
     adminToken: e.ADMIN_TOKEN,
-    signingKey: e.SIGNING_KEY,
-    secretsKeys: secretsKeysOf(e),
+    signingKeys: keysOf('SIGNING_KEY', e.SIGNING_KEY),
+    secretsKeys: keysOf('SECRETS_KEY', e.SECRETS_KEY),
     database: { url: e.DATABASE_URL, poolSize: e.DATABASE_POOL_SIZE },
     temporal: {
       address: e.TEMPORAL_ADDRESS,
@@ -230,14 +233,18 @@ function s3Of(e: Environment): Config['s3'] {
   }
 }
 
-function secretsKeysOf(e: Environment): Config['secretsKeys'] {
-  const keys = (e.SECRETS_KEY?.split(',') ?? []).map(text => {
-    const [id = '', hex = ''] = text.trim().split(':')
+/** A key of links that comes without an id, as the first one may. */
+const NAMELESS = 'k0'
+
+/** Keys as `<id>:<hex>`, by comma. Errors: ConfigError for two of the same id. */
+function keysOf(variable: string, list: string | undefined): Config['secretsKeys'] {
+  const keys = (list?.split(',') ?? []).map(text => {
+    const [hex = '', id = NAMELESS] = text.trim().split(':').reverse()
     return { id, bytes: Buffer.from(hex, 'hex') }
   })
   const [first, ...others] = keys
   if (new Set(keys.map(key => key.id)).size < keys.length) {
-    throw new ConfigError('SECRETS_KEY is wrong: it names two keys of the same id.')
+    throw new ConfigError(`${variable} is wrong: it names two keys of the same id.`)
   }
   return first === undefined ? undefined : [first, ...others]
 }
@@ -306,8 +313,8 @@ export function requireDatabaseUrl(config: Pick<Config, 'database'>): string {
 }
 
 /** Errors: ConfigError where none is configured. */
-export function requireSigningKey(config: Pick<Config, 'signingKey'>): Buffer {
-  if (config.signingKey !== undefined) return Buffer.from(config.signingKey, 'hex')
+export function requireSigningKeys(config: Pick<Config, 'signingKeys'>): SigningKeys {
+  if (config.signingKeys !== undefined) return config.signingKeys
   throw new ConfigError('SIGNING_KEY is not set: make one with `openssl rand -hex 32`, the same for all processes.')
 }
 

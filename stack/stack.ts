@@ -101,7 +101,7 @@ class Stack implements RunningStack {
     this.release = release
     this.waiting = printWaiting(options.printLine)
     this.adminToken = config.adminToken ?? secretFile(config.dataDir, 'dev-admin-token', randomHex(24))
-    this.signingKey = config.signingKey ?? secretFile(config.dataDir, 'signing-key', randomHex(32))
+    this.signingKey = options.env['SIGNING_KEY'] || secretFile(config.dataDir, 'signing-key', randomHex(32))
     this.secretsKey = options.env['SECRETS_KEY'] || secretFile(config.dataDir, 'secrets-key', newSecretsKey)
     this.earlier = readStackFile(config.dataDir)
     const supervisor = identify(process.pid)

@@ -14,7 +14,7 @@ import { newRouteExperience } from '../domain/inference/provider-routes/routing.
 import { createPauses, MODEL_PAUSES } from '../domain/inference/provider-routes/pauses.ts'
 import { largeJson, openThreadWork } from '../domain/inference/threads/thread-work.ts'
 import { createSecretBox } from '../infra/crypto/sealing.ts'
-import { requireDatabaseUrl, requireSecretsKeys, requireSigningKey, type Config } from '../infra/config.ts'
+import { requireDatabaseUrl, requireSecretsKeys, type Config } from '../infra/config.ts'
 import type { Log } from '../infra/log.ts'
 import { createMetrics, serveMetrics } from '../infra/metrics.ts'
 import { openObjectStore } from '../infra/objects/open.ts'
@@ -51,7 +51,7 @@ export async function openWorkerDeps(config: Config, log: Log, name: string) {
     config.metricsPort === undefined ? undefined : await serveMetrics(metrics.registry, config.host, config.metricsPort)
   const deps: BatchActivityDeps & TurnActivityDeps = {
     db,
-    objects: openObjectStore(config, requireSigningKey(config)),
+    objects: openObjectStore(config),
     catalog: loadCatalog(config),
     upstreams,
     ...newRouteExperience(),

@@ -101,6 +101,7 @@ function requestOf(
     repeatable,
     hold: bytes => held.take(bytes),
     clientAddress: context.clientAddress,
+    isHead: ctx.method === 'HEAD',
     header: name => ctx.get(name) || undefined,
     signal,
     annotate: fields => void Object.assign(context.accessFields, fields),

@@ -94,16 +94,17 @@ async function sendBytes(
   reply: Bytes,
   { stallMs, signal }: SendOptions,
 ): Promise<void> {
-  const { body } = reply
-  const isHead = context.request.method === 'HEAD'
-  // A source that fails before its first byte is answered as any failure is.
-  if (!isHead && body !== undefined) await Promise.race([once(body, 'readable'), once(body, 'close')])
-  const headers = { 'content-type': reply.contentType, ...reply.headers }
-  const response = sendHead(context, { status: reply.status ?? success.status, headers })
-  if (response === undefined || isHead || body === undefined) {
+  const { body, contentType } = reply
+  const type: Record<string, string> = contentType === undefined ? {} : { 'content-type': contentType }
+  const head = { status: reply.status ?? success.status, headers: { ...type, ...reply.headers } }
+  if (body === undefined || context.request.method === 'HEAD') {
     body?.destroy()
-    return void response?.end()
+    return sendEmpty(context, head)
   }
+  // A source that fails before its first byte is answered as any failure is.
+  await Promise.race([once(body, 'readable'), once(body, 'close')])
+  const response = sendHead(context, head)
+  if (response === undefined) return void body.destroy()
   response.socket?.setTimeout(stallMs)
   // A source that fails midway breaks the transfer off, and so does a client that leaves.
   await pipeline(body, response, { signal }).catch(() => response.destroy())

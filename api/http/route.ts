@@ -39,6 +39,8 @@ export interface RouteRequest<
   hold: (bytes: number) => void
   /** Who asks, as far as trusted proxies tell; '' where that is not known. An IPv6 address stands for its /64. */
   clientAddress: () => string
+  /** HEAD asks what GET would be answered, without its body (RFC 9110 section 9.3.2). */
+  isHead: boolean
   /** A header of HTTP's own, such as `accept` or `range`; names are in lower case. */
   header: (name: string) => string | undefined
   /** Aborts when the client goes away: its connection closes, maybe long after the reply. */

@@ -12,7 +12,7 @@ const LEAST_NODE = [20, 19] as const
 export async function examine(config: Config): Promise<Finding[]> {
   const checks = [
     nodeCheck,
-    secretCheck('SIGNING_KEY', config.signingKey, 'openssl rand -hex 32'),
+    secretCheck('SIGNING_KEY', config.signingKeys, 'openssl rand -hex 32'),
     secretCheck('SECRETS_KEY', config.secretsKeys, 'echo k1:$(openssl rand -hex 32)'),
     secretCheck('ADMIN_TOKEN', config.adminToken, 'openssl rand -hex 24'),
     ...databaseChecks(config),

@@ -11,16 +11,7 @@ import { objectPath } from './file-paths.ts'
 import { placeFile, removeEmptyFolders } from './file-publish.ts'
 import { FileUploads } from './file-uploads.ts'
 import { copyObjectFile, objectFileInfo, openObjectFile, readObjectFile, writeObjectFile } from './object-file.ts'
-import { signObjectUrl } from './signed-url.ts'
 import * as store from './store.ts'
-
-export interface FileSystemOptions {
-  /** Absolute; made if missing. One machine's file system with hard links. */
-  root: string
-  signingKey: Uint8Array
-  /** Where the keys of signed URLs begin: the API route that checks them with verifySignedUrl. */
-  baseUrl: string
-}
 
 /**
  * An ObjectStore in a folder: `objects/` (file-paths.ts, object-file.ts), `uploads/` (file-uploads.ts), `locks/`
@@ -38,17 +29,16 @@ export class FileSystemObjectStore implements store.ObjectStore {
   readonly #locksFolder: string
   readonly #uploads: FileUploads
   readonly #locks: FileLocks
-  readonly #signing: { signingKey: Uint8Array; baseUrl: string }
   #ready: Promise<void> | undefined
 
-  constructor({ root, ...signing }: FileSystemOptions) {
+  /** `root` is absolute, and made if missing: a folder of one machine's file system with hard links. */
+  constructor(root: string) {
     this.#objects = join(root, 'objects')
     this.#temporary = join(root, 'temporary')
     this.#uploadsFolder = join(root, 'uploads')
     this.#locksFolder = join(root, 'locks')
     this.#uploads = new FileUploads(this.#uploadsFolder, this.#temporary)
     this.#locks = new FileLocks(this.#locksFolder)
-    this.#signing = signing
   }
 
   async put(key: string, body: Readable | Uint8Array, options: store.PutOptions = {}): Promise<store.ObjectInfo> {
@@ -160,8 +150,9 @@ export class FileSystemObjectStore implements store.ObjectStore {
     await this.#uploads.remove(uploadId)
   }
 
-  async signedUrl(key: string, options: store.SignedUrlOptions): Promise<string> {
-    return signObjectUrl(this.#signing, key, options)
+  async signedUrl(key: string, options: store.SignedUrlOptions): Promise<undefined> {
+    store.requireObjectKey(key)
+    store.requireLinkLifetime(options.expiresInSeconds)
   }
 
   async check(): Promise<void> {

@@ -103,8 +103,11 @@ export interface ObjectStore {
   ): Promise<ObjectInfo>
   /** Aborting what is not there is not an error. */
   abortMultipartUpload(key: string, uploadId: string): Promise<void>
-  /** A link that a client without credentials can use until it expires: in 7 days at most (RangeError). */
-  signedUrl(key: string, options: SignedUrlOptions): Promise<string>
+  /**
+   * A link past the API, to the store itself, that a client without credentials can use until it expires: in 7 days at
+   * most (RangeError). Undefined where the store is no server: then bytes go through an operation and its signed link.
+   */
+  signedUrl(key: string, options: SignedUrlOptions): Promise<string | undefined>
   /** Resolves where the store can be read and written; else rejects with what is wrong. */
   check(): Promise<void>
   /** Removes what crashed uploads left and nobody touched for 24 hours. Resolves to how many things it removed. */

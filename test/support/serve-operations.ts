@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,9 +7,11 @@ import { createApp } from '../../api/http/app.ts'
 import { listen } from '../../api/http/listen.ts'
 import type { AnyRoute } from '../../api/http/route.ts'
 import { parseJson } from '../../domain/inference/threads/tasks.ts'
+import type { SigningKeys } from '../../infra/crypto/links.ts'
 import type { Database } from '../../infra/postgres/database.ts'
 
 export const ADMIN_TOKEN = 'an-admin-token-of-tests'
+export const SIGNING_KEYS: SigningKeys = [{ id: 'k1', bytes: randomBytes(32) }]
 
 export interface Served {
   url: string
@@ -31,6 +34,7 @@ export async function serve(routes: readonly AnyRoute[], db?: Database, admit = 
     metrics: { requests: { observe: () => undefined } },
     config: {
       adminToken: ADMIN_TOKEN,
+      signingKeys: SIGNING_KEYS,
       defaultRequestsPerMinute: 100,
       streamStallMs: 10_000,
       trustedProxies: [],

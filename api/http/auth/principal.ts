@@ -11,6 +11,11 @@ export interface AdminPrincipal {
   kind: 'admin'
 }
 
+/** A request by a signed link, which names what it may read. */
+export interface LinkPrincipal {
+  kind: 'link'
+}
+
 /** A request that nobody had to authenticate. */
 export interface AnonymousPrincipal {
   kind: 'anonymous'
@@ -22,6 +27,7 @@ export interface PrincipalByWay {
   bearer: KeyPrincipal
   queryKey: KeyPrincipal
   admin: AdminPrincipal
+  signedLink: LinkPrincipal
   none: AnonymousPrincipal
 }
 

@@ -7,6 +7,7 @@ import { bearerWay } from './bearer.ts'
 import { noneWay } from './none.ts'
 import type { Principal, PrincipalByWay, WayName } from './principal.ts'
 import { queryKeyWay } from './query-key.ts'
+import { signedLinkWay } from './signed-link.ts'
 import type { Way } from './way.ts'
 
 const WAYS: { [Name in WayName]: Way<PrincipalByWay[Name]> } = {
@@ -14,6 +15,7 @@ const WAYS: { [Name in WayName]: Way<PrincipalByWay[Name]> } = {
   bearer: bearerWay,
   queryKey: queryKeyWay,
   admin: adminWay,
+  signedLink: signedLinkWay,
   none: noneWay,
 }
 

@@ -36,12 +36,13 @@ export class Reply<Body = unknown> {
 /** Bytes as they come from their source; without a body (a HEAD, a 304), the head alone. */
 export class Bytes {
   readonly body: Readable | undefined
-  readonly contentType: string
+  /** None where the client has the content already. */
+  readonly contentType: string | undefined
   readonly headers: Record<string, string>
   readonly status: number | undefined
   constructor(
     body: Readable | undefined,
-    { contentType, headers = {}, status }: { contentType: string; headers?: Record<string, string>; status?: number },
+    { contentType, headers = {}, status }: { contentType?: string; headers?: Record<string, string>; status?: number },
   ) {
     this.body = body
     this.contentType = contentType

@@ -28,7 +28,7 @@ export interface ApiDeps extends ChatDeps {
     | 'defaultRequestsPerMinute'
     | 'publicUrl'
     | 'corsOrigins'
-    | 'signingKey'
+    | 'signingKeys'
     | 'streamStallMs'
     | 'trustedProxies'
     | 'vscodeTrials'

@@ -13,11 +13,11 @@ import {
   FILE_LIMIT_BYTES,
   getFile,
   listFiles,
-  readFile,
+  openFile,
   uploadFile,
 } from '../../../domain/work/files/file.service.ts'
-import { parseRange, rangeReply } from '../../http/gives/ranges.ts'
 import { bytes } from '../../http/gives/gives.ts'
+import { storedBytes } from '../../http/gives/stored-bytes.ts'
 import { route } from '../../http/route.ts'
 import { onlyFile } from '../../http/takes/form.ts'
 import { form, json, raw } from '../../http/takes/takes.ts'
@@ -102,18 +102,21 @@ export const fileRoutes = [
     summary: "Download a file's bytes, whole or a range",
     params: FileParams,
     gives: bytes({ 'application/octet-stream': FileBytes }),
-    errors: { ...NOT_FOUND, 416: 'The range lies outside of the file' },
-    handle: async ({ caller, params, header, signal }, deps) => {
-      const { file, reading, range } = await readFile(
-        deps,
-        caller,
-        params.file_id,
-        size => parseRange(header('range'), size),
-        signal,
-      )
-      const of = { sizeBytes: file.bytes, contentType: 'application/octet-stream', etag: file.sha256 }
-      return rangeReply(of, reading.body, range, {
-        'content-disposition': `attachment; filename*=UTF-8''${extendedValue(file.filename ?? file.id)}`,
+    errors: {
+      ...NOT_FOUND,
+      412: 'The file is not the one that the request names',
+      416: 'The range lies outside of the file',
+    },
+    handle: async (request, deps) => {
+      const { caller, params, signal } = request
+      const { file, createdAt, read } = await openFile(deps, caller, params.file_id)
+      return storedBytes(request, {
+        sizeBytes: file.bytes,
+        contentType: 'application/octet-stream',
+        etag: file.sha256,
+        modifiedAt: createdAt,
+        headers: { 'content-disposition': `attachment; filename*=UTF-8''${extendedValue(file.filename ?? file.id)}` },
+        open: range => read(range, signal),
       })
     },
   }),

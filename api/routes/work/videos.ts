@@ -1,14 +1,14 @@
 import { Type } from 'typebox'
-import { requireSigningKey } from '../../../infra/config.ts'
+import { requireSigningKeys } from '../../../infra/config.ts'
 import {
   VideoContentQuery,
   VideoGenerationJob,
   VideoGenerationRequest,
 } from '../../../domain/work/videos/video.schema.ts'
-import { createVideo, getVideo, readVideo } from '../../../domain/work/videos/video.service.ts'
+import { createVideo, getVideo, openVideo } from '../../../domain/work/videos/video.service.ts'
 import type { ApiDeps } from '../../http/request/deps.ts'
-import { parseRange, rangeReply } from '../../http/gives/ranges.ts'
 import { bytes } from '../../http/gives/gives.ts'
+import { storedBytes } from '../../http/gives/stored-bytes.ts'
 import { route } from '../../http/route.ts'
 import { json } from '../../http/takes/takes.ts'
 
@@ -16,7 +16,7 @@ const BODY_LIMIT_BYTES = 32 * 1024 * 1024
 const VideoParams = Type.Object({ job_id: Type.String() })
 const errors = { 404: 'There is no such video' }
 
-const linksOf = ({ config }: ApiDeps) => ({ publicUrl: config.publicUrl, signingKey: requireSigningKey(config) })
+const linksOf = ({ config }: ApiDeps) => ({ publicUrl: config.publicUrl, signingKeys: requireSigningKeys(config) })
 
 export const videoRoutes = [
   route({
@@ -48,7 +48,7 @@ export const videoRoutes = [
   route({
     method: 'GET',
     path: '/videos/{job_id}/content',
-    auth: ['apiKey', 'none'],
+    auth: ['signedLink', 'apiKey'],
     summary: "Download a video's bytes, whole or a range, by key or by signed link",
     params: VideoParams,
     query: VideoContentQuery,
@@ -58,19 +58,19 @@ export const videoRoutes = [
       401: 'Neither a key nor a valid link',
       409: 'The video is not there yet',
       410: 'The video is past its retention',
+      412: 'The video is not the one that the request names',
       416: 'The range lies outside of the video',
     },
-    handle: async ({ caller, params, query, header, signal }, deps) => {
-      const { content, reading, range } = await readVideo(
-        deps,
-        linksOf(deps),
-        { caller, query },
-        params.job_id,
-        size => parseRange(header('range'), size),
-        signal,
-      )
-      const of = { sizeBytes: content.size_bytes, contentType: content.content_type, etag: content.etag }
-      return rangeReply(of, reading.body, range)
+    handle: async (request, deps) => {
+      const { principal, params, signal } = request
+      const reader = principal.kind === 'key' ? principal.caller : principal.kind
+      const { content, read } = await openVideo(deps, reader, params.job_id)
+      return storedBytes(request, {
+        sizeBytes: content.size_bytes,
+        contentType: content.content_type,
+        etag: content.etag.replaceAll('"', ''),
+        open: range => read(range, signal),
+      })
     },
   }),
 ]

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { pipeline, Transform, type Readable } from 'node:stream'
 import { callbackify } from 'node:util'
-import type { ByteRange, ObjectReading, ObjectStore } from '../../../infra/objects/store.ts'
+import type { ByteRange, ObjectStore } from '../../../infra/objects/store.ts'
 import { inTransaction, type Database, type Queryable, type Transaction } from '../../../infra/postgres/database.ts'
 import { badRequest, conflict, DomainError, notFound } from '../../core/errors.ts'
 import { appendEvent } from '../../durable/outbox/events.service.ts'
@@ -119,20 +119,22 @@ export async function getFile(deps: Pick<Deps, 'db'>, caller: Caller, fileId: st
   return fileView(await requireFile(deps.db, caller.owner, fileId))
 }
 
-/** Errors: 404; 416. */
-export async function readFile(
+/** A file whose bytes are read when they are asked for. Errors: 404; of `read`, 404 where the bytes are gone. */
+export async function openFile(
   deps: Deps,
   caller: Caller,
   fileId: string,
-  rangeOf: (sizeBytes: number) => ByteRange | undefined,
-  signal: AbortSignal,
-): Promise<{ file: FileObject; reading: ObjectReading; range: ByteRange | undefined }> {
+): Promise<{
+  file: FileObject
+  createdAt: Date
+  read: (range: ByteRange | undefined, signal: AbortSignal) => Promise<Readable>
+}> {
   const row = await requireFile(deps.db, caller.owner, fileId)
-  const range = rangeOf(Number(row.bytes))
-  const reading = await deps.objects
-    .get(row.object_key, { signal, ...(range && { range }) })
-    .catch(asObjectFailure('file', 'file_id'))
-  return { file: fileView(row), reading, range }
+  const read = async (range: ByteRange | undefined, signal: AbortSignal) => {
+    const reading = deps.objects.get(row.object_key, { signal, ...(range && { range }) })
+    return (await reading.catch(asObjectFailure('file', 'file_id'))).body
+  }
+  return { file: fileView(row), createdAt: row.created_at, read }
 }
 
 /** Errors: 404; 409 while an unfinished job reads the file. */

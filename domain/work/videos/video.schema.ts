@@ -71,7 +71,4 @@ export type VideoGenerationJob = Static<typeof VideoGenerationJob>
 
 export const VideoContentQuery = Type.Object({
   index: Type.Optional(Type.Integer({ minimum: 0, maximum: 0, description: 'Which of the videos; there is one.' })),
-  expires: Type.Optional(Type.Integer({ minimum: 0, description: 'Of a signed link: when it expires, in Unix time.' })),
-  signature: Type.Optional(Type.String({ description: 'Of a signed link.' })),
 })
-export type VideoContentQuery = Static<typeof VideoContentQuery>

@@ -1,11 +1,12 @@
+import type { Readable } from 'node:stream'
 import { inTransaction, type Database, type Transaction } from '../../../infra/postgres/database.ts'
-import type { ByteRange, ObjectReading, ObjectStore } from '../../../infra/objects/store.ts'
-import { signLink, verifyLink } from '../../../infra/crypto/links.ts'
+import type { ByteRange, ObjectStore } from '../../../infra/objects/store.ts'
+import { OPERATION_LINK, signLink, type LinkTarget, type SigningKeys } from '../../../infra/crypto/links.ts'
 import type { Catalog } from '../../inference/catalog/catalog.ts'
 import { requireCapability, requireUsableModel } from '../../inference/catalog/model-access.rules.ts'
 import { mostPriceOf } from '../../inference/catalog/pricing.rules.ts'
 import { metadataIfSteering } from '../../inference/metadata/metadata.rules.ts'
-import { badRequest, conflict, DomainError, notFound, paymentRequired, unauthorized } from '../../core/errors.ts'
+import { badRequest, conflict, DomainError, notFound, paymentRequired } from '../../core/errors.ts'
 import { createOnce, type Repeatable } from '../../tenancy/idempotency/create-once.ts'
 import { isId, newId, uuidOf } from '../../core/ids.ts'
 import { startJob } from '../../durable/jobs/jobs.service.ts'
@@ -29,12 +30,7 @@ import {
   secondsOf,
   type VideoInput,
 } from './video.rules.ts'
-import {
-  DEFAULT_VIDEO_MODEL,
-  type VideoContentQuery,
-  type VideoGenerationJob,
-  type VideoGenerationRequest,
-} from './video.schema.ts'
+import { DEFAULT_VIDEO_MODEL, type VideoGenerationJob, type VideoGenerationRequest } from './video.schema.ts'
 import { insertVideo, selectVideo, selectVideoById, type StoredContent, type VideoRow } from './video.sql.ts'
 
 export interface VideoDeps extends PlanDeps, ThreadDeps {
@@ -46,7 +42,7 @@ export interface VideoDeps extends PlanDeps, ThreadDeps {
 /** What links are made with. */
 interface Links {
   publicUrl: string
-  signingKey: Uint8Array
+  signingKeys: SigningKeys
 }
 
 /**
@@ -132,36 +128,33 @@ async function requireVideo(
 }
 
 /**
- * The bytes of a video, to its owner or whoever has a signed link. Errors: 401 without either, or for a link that has
- * expired; 404; 409 while it is being made; 410 past its retention; 416.
+ * A video whose bytes are read when they are asked for, for its owner or for whoever came by a signed link to it.
+ * Errors: 404; 409 while it is being made; 410 past its retention; of `read`, 404 where the bytes are gone.
  */
-export async function readVideo(
+export async function openVideo(
   deps: { db: Database; objects: ObjectStore },
-  links: Links,
-  by: { caller: Caller | undefined; query: VideoContentQuery },
+  reader: Caller | 'link',
   videoId: string,
-  range: (sizeBytes: number) => ByteRange | undefined,
-  signal: AbortSignal,
-): Promise<{ content: StoredContent; reading: ObjectReading; range: ByteRange | undefined }> {
-  const { content } = await requireReadable(deps, links, by, videoId)
-  const asked = range(content.size_bytes)
-  const reading = await deps.objects
-    .get(content.key, { signal, ...(asked === undefined ? {} : { range: asked }) })
-    .catch(asObjectFailure('video', 'job_id'))
-  return { content, reading, range: asked }
+): Promise<{
+  content: StoredContent
+  read: (range: ByteRange | undefined, signal: AbortSignal) => Promise<Readable>
+}> {
+  const content = await requireContent(deps, reader, videoId)
+  const read = async (range: ByteRange | undefined, signal: AbortSignal) => {
+    const reading = deps.objects.get(content.key, { signal, ...(range && { range }) })
+    return (await reading.catch(asObjectFailure('video', 'job_id'))).body
+  }
+  return { content, read }
 }
 
-async function requireReadable(
+async function requireContent(
   deps: { db: Database },
-  links: Links,
-  { caller, query }: { caller: Caller | undefined; query: VideoContentQuery },
+  reader: Caller | 'link',
   videoId: string,
-): Promise<{ content: StoredContent }> {
-  const isSigned = verifyLink(links.signingKey, contentPath(videoId), query)
-  if (!isSigned && caller === undefined) throw unauthorized('The link is not valid, or has expired.')
-  const video = isSigned ? await selectVideoById(deps.db, videoId) : await requireVideo(deps, caller as Caller, videoId)
+): Promise<StoredContent> {
+  const video = reader === 'link' ? await selectVideoById(deps.db, videoId) : await requireVideo(deps, reader, videoId)
   if (video === undefined) throw notFound('video', 'job_id')
-  if (video.content !== null) return { content: video.content }
+  if (video.content !== null) return video.content
   if (video.status === 'completed') {
     throw new DomainError(410, 'bad_request', 'The video is past its retention.', { type: 'gone', param: 'job_id' })
   }
@@ -169,10 +162,13 @@ async function requireReadable(
 }
 
 const LINK_LIVES_SECONDS = 24 * 3_600
-const contentPath = (videoId: string): string => `/v1/videos/${videoId}/content`
+const contentTarget = (videoId: string): LinkTarget => ({
+  purpose: OPERATION_LINK,
+  method: 'GET',
+  path: `/v1/videos/${videoId}/content`,
+})
 
 function view(video: VideoRow, links: Links | undefined): VideoGenerationJob {
-  const path = contentPath(video.id)
   return {
     id: video.id,
     object: 'video.generation',
@@ -182,7 +178,7 @@ function view(video: VideoRow, links: Links | undefined): VideoGenerationJob {
     ...(video.provider?.generation_id ? { generation_id: video.provider.generation_id } : {}),
     ...(video.error === null ? {} : { error: video.error }),
     ...(video.status === 'completed' && video.content !== null && links !== undefined
-      ? { unsigned_urls: [signLink(links.signingKey, links.publicUrl, path, LINK_LIVES_SECONDS)] }
+      ? { unsigned_urls: [signLink(links.signingKeys, links.publicUrl, contentTarget(video.id), LINK_LIVES_SECONDS)] }
       : {}),
     ...(video.status === 'completed' && video.cost_nanos !== null
       ? { usage: { cost: usdNumber(video.cost_nanos) } }

@@ -30,7 +30,7 @@ let root: string
 let objects: FileSystemObjectStore
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'ipop-fence-'))
-  objects = new FileSystemObjectStore({ root, signingKey: Buffer.alloc(32), baseUrl: 'http://unused' })
+  objects = new FileSystemObjectStore(root)
 })
 afterAll(() => rm(root, { recursive: true, force: true }))
 

@@ -77,6 +77,16 @@ describe('a video', () => {
     expect(Buffer.from(await part.arrayBuffer())).toEqual(bytes.subarray(4, 12))
     expect((await tenant.api.get(`${VIDEOS}/${video.id}/content`)).status).toBe(200)
     expect((await fetch(link, { headers: { range: 'bytes=100000-' } })).status).toBe(416)
+    const known = await fetch(link, { headers: { 'if-none-match': whole.headers.get('etag') ?? '' } })
+    expect([known.status, await known.text(), known.headers.get('cache-control')]).toEqual([
+      304,
+      '',
+      'private, no-cache',
+    ])
+    const head = await fetch(link, { method: 'HEAD' })
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, '100000'])
+    const stranger = await newTenant(db)
+    expect((await fetch(link, { headers: { 'x-api-key': stranger.secret } })).status).toBe(200)
   })
 
   test('is not downloaded by others', async () => {
@@ -90,6 +100,8 @@ describe('a video', () => {
     expectError(await nobody.get(path), 401)
     expectError(await nobody.get(`${path}?expires=${expires + 1}&signature=${query.get('signature')}`), 401)
     expectError(await nobody.get(`${path}?expires=${expires}&signature=AAAA`), 401)
+    expectError(await nobody.get(`${path}?${query.toString()}&index=0`), 401)
+    expectError(await tenant.api.get(`${path}?expires=1&signature=AAAA`), 401)
     const other = await made(tenant, { polls: [DONE] })
     expectError(await nobody.get(`${VIDEOS}/${other.id}/content?${query.toString()}`), 401)
     expectError(await (await newTenant(db)).api.get(path), 404, { param: 'job_id' })

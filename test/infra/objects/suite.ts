@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe } from '@jest/globals'
-import type { StoreUnderTest } from './store-under-test.ts'
+import type { StoreUnderTest, Suite } from './store-under-test.ts'
 import { conditionalTests } from './suite-conditional.ts'
 import { failureTests } from './suite-failures.ts'
 import { keyTests } from './suite-keys.ts'
 import { listingTests } from './suite-listing.ts'
 import { multipartTests } from './suite-multipart.ts'
 import { objectTests } from './suite-objects.ts'
-import { signedUrlTests } from './suite-signed.ts'
 import { streamTests } from './suite-streams.ts'
 
-/** What every ObjectStore does, whatever is behind it. */
-export function objectStoreSuite(name: string, open: () => Promise<StoreUnderTest>): void {
+/** What every ObjectStore does, whatever is behind it; `more` is what some do besides. */
+export function objectStoreSuite(
+  name: string,
+  open: () => Promise<StoreUnderTest>,
+  more: readonly ((suite: Suite) => void)[] = [],
+): void {
   describe(`${name}`, () => {
     let opened: StoreUnderTest | undefined
     beforeAll(async () => {
@@ -32,12 +35,12 @@ export function objectStoreSuite(name: string, open: () => Promise<StoreUnderTes
     for (const define of [
       objectTests,
       keyTests,
-      signedUrlTests,
       conditionalTests,
       failureTests,
       listingTests,
       multipartTests,
       streamTests,
+      ...more,
     ]) {
       define(suite)
     }

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { parseRange } from '../../../api/http/gives/ranges.ts'
+import { parseRange } from '../../../api/http/gives/stored-bytes.ts'
 import { RangeNotSatisfiable } from '../../../domain/core/errors.ts'
 import { refusalOf, thrownBy } from '../fixtures.ts'
 

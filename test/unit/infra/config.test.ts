@@ -5,7 +5,7 @@ import {
   readConfig,
   requireDatabaseUrl,
   requireSecretsKeys,
-  requireSigningKey,
+  requireSigningKeys,
 } from '../../../infra/config.ts'
 
 test('nothing set is the development default', () => {
@@ -24,7 +24,7 @@ test('nothing set is the development default', () => {
     publicUrl: 'http://127.0.0.1:8080',
     logLevel: 'info',
     adminToken: undefined,
-    signingKey: undefined,
+    signingKeys: undefined,
     secretsKeys: undefined,
     database: { url: undefined, poolSize: 10 },
     temporal: {
@@ -176,10 +176,16 @@ describe('a wrong variable is one sentence that names it and does not show it', 
 
   test('what a process cannot do without', () => {
     expect(() => requireDatabaseUrl(readConfig({}))).toThrow(/^DATABASE_URL is not set/)
-    expect(() => requireSigningKey(readConfig({}))).toThrow(/^SIGNING_KEY is not set/)
+    expect(() => requireSigningKeys(readConfig({}))).toThrow(/^SIGNING_KEY is not set/)
     expect(() => requireSecretsKeys(readConfig({}))).toThrow(/^SECRETS_KEY is not set/)
     expect(requireDatabaseUrl(readConfig({ DATABASE_URL: 'postgres://h/d' }))).toBe('postgres://h/d')
-    expect(requireSigningKey(readConfig({ SIGNING_KEY: 'ab'.repeat(32) }))).toHaveLength(32)
+    expect(requireSigningKeys(readConfig({ SIGNING_KEY: 'ab'.repeat(32) }))).toEqual([
+      { id: 'k0', bytes: Buffer.alloc(32, 0xab) },
+    ])
+    const two = `k2:${'cd'.repeat(32)}, ${'ab'.repeat(32)}`
+    expect(requireSigningKeys(readConfig({ SIGNING_KEY: two })).map(({ id }) => id)).toEqual(['k2', 'k0'])
+    const twins = `${'ab'.repeat(32)},${'cd'.repeat(32)}`
+    expect(() => readConfig({ SIGNING_KEY: twins })).toThrow(/^SIGNING_KEY is wrong: it names two keys of the same id/)
   })
 })
 
