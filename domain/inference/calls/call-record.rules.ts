@@ -45,10 +45,19 @@ export interface CallEnd {
 export function callRecord(outline: CallOutline, end: CallEnd): CallRecord {
   const { answer, result, cacheHit = false } = end
   const credentialId = answer?.credentialId ?? null
+  // Field by field: made from a copy of the outline, it took a tenth of a whole chat's time.
   return {
-    ...outline,
+    id: outline.id,
+    owner: outline.owner,
+    keyId: outline.keyId,
+    surface: outline.surface,
     resourceId: outline.resourceId ?? null,
+    model: outline.model,
+    requestedModel: outline.requestedModel,
+    metadata: outline.metadata,
     replayOf: outline.replayOf ?? null,
+    streamed: outline.streamed,
+    createdAt: outline.createdAt,
     upstream: answer?.upstream.id ?? null,
     upstreamModel: answer?.model ?? null,
     providerBilled: credentialId !== null,
