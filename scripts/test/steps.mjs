@@ -20,4 +20,4 @@ export const STEPS = {
 export const USUAL = ['rules', 'features', 'alone']
 
 /** How long a file of these steps may take on a quiet machine: a longer one is to be divided, or to wait less. */
-export const LONGEST_FILE = { steps: ['features'], seconds: 60 }
+export const LONGEST_FILE = { steps: ['features'], seconds: 240 }
