@@ -5,7 +5,8 @@ import type { WorkflowClient } from '../../../infra/temporal/workflow-client.ts'
 import { createLoop, type Loop } from '../../../infra/loop.ts'
 import { redeliverAfterMs, workflowIdOf, kindOf, type JobKind, type JobRun } from './jobs.rules.ts'
 import { claimCommands, setCommandDelivered, setCommandFailed, type ClaimedCommand } from './commands.sql.ts'
-import { giveSlots, JOB_COMMANDS, JOB_SLOTS } from './jobs.sql.ts'
+import { JOB_COMMANDS, JOB_SLOTS } from './jobs.sql.ts'
+import { giveSlots } from './slots.sql.ts'
 
 /** A kind of jobs, and how one ends as cancelled that never got its slot, and so has no workflow. */
 export interface RelayedKind extends JobKind {
