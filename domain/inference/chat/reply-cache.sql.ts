@@ -31,25 +31,24 @@ export interface CacheBounds {
 }
 
 /**
- * Keeps a reply; a newer one takes the place of an older. Those that were kept first make room for it. Calls of the same
+ * Keeps a reply, a CachedReply as JSON; a newer one takes the place of an older. Those that were kept first make room for it. Calls of the same
  * instant do not see each other: the account is within its bounds again with the next one.
  */
 export async function upsertReply(
   db: Queryable,
   owner: Owner,
   requestSha256: Buffer,
-  reply: CachedReply,
+  replyJson: string,
   bounds: CacheBounds,
 ): Promise<void> {
-  const json = JSON.stringify(reply)
   await db.query(UPSERT, [
     owner.userId,
     owner.projectId ?? '',
     requestSha256,
-    json,
+    replyJson,
     bounds.lifeSeconds,
     bounds.mostReplies - 1,
-    Math.max(0, bounds.mostBytes - Buffer.byteLength(json)),
+    Math.max(0, bounds.mostBytes - Buffer.byteLength(replyJson)),
   ])
 }
 

@@ -44,9 +44,11 @@ export const findReply = (deps: Deps, owner: Owner, request: ChatCompletionReque
 /** Keeps a whole reply for an hour. A failure costs a later call its hit and nothing else. */
 export async function keepReply(deps: Deps, owner: Owner, request: ChatCompletionRequest, reply: CachedReply) {
   if (!reply.choices.every(choice => WHOLE.has(choice['finish_reason']))) return
-  if (isLarge(reply) || JSON.stringify(reply).length > LARGEST_REPLY_CHARACTERS) return
+  if (isLarge(reply)) return
+  const json = JSON.stringify(reply)
+  if (json.length > LARGEST_REPLY_CHARACTERS) return
   try {
-    await upsertReply(deps.db, owner, hashOf(request), reply, BOUNDS)
+    await upsertReply(deps.db, owner, hashOf(request), json, BOUNDS)
   } catch (error) {
     deps.log.warn({ err: error }, 'a reply could not be cached')
   }
