@@ -1,4 +1,4 @@
-import { isLarge } from '../../../infra/large-json.ts'
+import { writtenJson } from '../../../domain/inference/threads/stored-json.ts'
 import type { ThreadDeps } from '../../../domain/inference/threads/thread-work.ts'
 import type { Caller } from '../../../domain/core/caller.rules.ts'
 
@@ -17,12 +17,5 @@ interface TaskOwner {
 }
 
 /** The JSON of a reply; of a large one written in a thread. Errors: 503; the signal's reason. */
-export function jsonOf(
-  { threadWork }: ThreadDeps,
-  { caller, signal }: TaskOwner,
-  value: unknown,
-): string | Promise<Uint8Array> {
-  return isLarge(value)
-    ? threadWork.writeJson({ tenant: caller?.owner.userId ?? '', signal }, value)
-    : JSON.stringify(value)
-}
+export const jsonOf = (deps: ThreadDeps, { caller, signal }: TaskOwner, value: unknown): string | Promise<Uint8Array> =>
+  writtenJson(deps, { tenant: caller?.owner.userId ?? '', signal }, value)

@@ -22,7 +22,7 @@ import {
 import { endingOf, openingEvents, responseUsage, stateEvent, wireEvent, type ResponseState } from './response.rules.ts'
 import { setResponseEnded, touchResponse } from './response.sql.ts'
 import { askerOf, storeResponse } from './stored-response.ts'
-import { storedJson } from '../threads/stored-json.ts'
+import { writtenJson } from '../threads/stored-json.ts'
 import { createOutputStream } from './stream.rules.ts'
 
 /** How often a response that runs says so: see abandoned.ts. */
@@ -172,7 +172,7 @@ async function endStored(
 ): Promise<boolean> {
   try {
     const append = await writer.lastAppend([last])
-    const output = await storedJson(deps, askerOf(owner), state.output)
+    const output = await writtenJson(deps, askerOf(owner), state.output)
     await inTransaction(deps.db, async tx => {
       if (await setResponseEnded(tx, owner, state, output)) await appendIn(tx, append)
     })

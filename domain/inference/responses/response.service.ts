@@ -9,7 +9,7 @@ import { badRequest, DomainError } from '../../core/errors.ts'
 import type { AppendEvents } from '../../durable/event-log/event-log.writer.ts'
 import type { RequireStorage } from '../../tenancy/storage/storage.service.ts'
 import type { Caller } from '../../core/caller.rules.ts'
-import { storedJson } from '../threads/stored-json.ts'
+import { writtenJson } from '../threads/stored-json.ts'
 import { isStorable } from '../../core/text.rules.ts'
 import { messagesOfChain, truncated } from './chain.ts'
 import { storedItems } from './input.rules.ts'
@@ -126,7 +126,7 @@ export async function prepareResponse(deps: ResponseDeps, call: ResponseCall): P
   }
   return {
     state,
-    input: settings.store ? await storedJson(deps, askerOf(caller.owner), items) : '',
+    input: settings.store ? await writtenJson(deps, askerOf(caller.owner), items) : '',
     chat: {
       requestId,
       caller,

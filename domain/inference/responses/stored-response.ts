@@ -3,7 +3,7 @@ import { LARGE_CHARACTERS } from '../../../infra/large-json.ts'
 import { notFound } from '../../core/errors.ts'
 import { isId } from '../../core/ids.ts'
 import type { Caller, Owner } from '../../core/caller.rules.ts'
-import { storedJson, storedValue } from '../threads/stored-json.ts'
+import { writtenJson, storedValue } from '../threads/stored-json.ts'
 import type { TaskOwner, ThreadDeps } from '../threads/thread-work.ts'
 import type { ResponseState } from './response.rules.ts'
 import type { ResponseItem } from './response.schema.ts'
@@ -31,7 +31,7 @@ export async function storeResponse(
 ): Promise<void> {
   await insertResponse(db, caller, state, {
     input,
-    output: await storedJson(deps, askerOf(caller.owner), state.output),
+    output: await writtenJson(deps, askerOf(caller.owner), state.output),
   })
 }
 

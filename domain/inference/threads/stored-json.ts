@@ -5,8 +5,8 @@ import type { TaskOwner, ThreadDeps } from './thread-work.ts'
 export const storedValue = ({ threadWork }: ThreadDeps, taskOwner: TaskOwner, text: string): unknown =>
   text.length <= LARGE_CHARACTERS ? JSON.parse(text) : threadWork.parseText(taskOwner, text)
 
-/** The JSON of a value that is to be stored; of a large one written in a thread. Errors: 503. */
-export const storedJson = (
+/** The JSON of a value that is to be stored or sent; of a large one written in a thread. Errors: 503; the signal's reason. */
+export const writtenJson = (
   { threadWork }: ThreadDeps,
   taskOwner: TaskOwner,
   value: unknown,

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isLarge } from '../../../infra/large-json.ts'
+import { writtenJson } from '../../inference/threads/stored-json.ts'
 import { textOfReply } from '../../../infra/upstreams/normal/reply.ts'
 import { embeddingsUsageOf, usageOf as reportedUsageOf } from '../../../infra/upstreams/normal/usage.ts'
 import { callRecord } from '../../inference/calls/call-record.rules.ts'
@@ -79,7 +79,8 @@ export async function runRow(
   const answer = await callWithRetries(deps, routed, withoutSlot)
   const call = await recordOfRow(deps, batch, parsed, sent.rates, row.requestId, startedAt, answer)
   const line = outputLine(row.requestId, parsed.customId, replyBody(batch, parsed, call, answer.json))
-  return { line: isLarge(line) ? textOf(await deps.threadWork.writeJson(taskOwner, line)) : JSON.stringify(line), call }
+  const written = writtenJson(deps, taskOwner, line)
+  return { line: typeof written === 'string' ? written : textOf(await written), call }
 }
 
 const textOf = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>

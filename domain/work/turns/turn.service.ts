@@ -1,6 +1,6 @@
 import { inTransaction, type Database, type Transaction } from '../../../infra/postgres/database.ts'
 import type { SharedTransaction } from '../../../infra/postgres/shared-transaction.ts'
-import { storedJson } from '../../inference/threads/stored-json.ts'
+import { writtenJson } from '../../inference/threads/stored-json.ts'
 import type { ThreadDeps } from '../../inference/threads/thread-work.ts'
 import { requireUsableModel } from '../../inference/catalog/model-access.rules.ts'
 import { requireChatRequest } from '../../inference/chat-request/chat.rules.ts'
@@ -130,7 +130,7 @@ export async function admitTurn(
   await requireWithinWindow(deps, taskOwner, request, model)
   const stored = {
     model: request.model,
-    requestJson: await storedJson(deps, taskOwner, request),
+    requestJson: await writtenJson(deps, taskOwner, request),
     outputLimit,
   }
   if (routes.every(route => route.credentialId !== undefined)) return { ...stored, worstCaseNanos: 0n }

@@ -19,7 +19,7 @@ import { asObjectFailure } from '../../tenancy/storage/object-failures.ts'
 import type { RequireStorage } from '../../tenancy/storage/storage.service.ts'
 import type { Caller } from '../../core/caller.rules.ts'
 import { requireEnabledUser } from '../../tenancy/users/user.service.ts'
-import { storedJson } from '../../inference/threads/stored-json.ts'
+import { writtenJson } from '../../inference/threads/stored-json.ts'
 import type { ThreadDeps } from '../../inference/threads/thread-work.ts'
 import { isStorable } from '../../core/text.rules.ts'
 import {
@@ -57,7 +57,7 @@ export async function createVideo(
 ): Promise<VideoGenerationJob> {
   const askedModel = asked.model ?? DEFAULT_VIDEO_MODEL
   const { model, metadata, heldNanos } = await admit(deps, caller, askedModel, asked)
-  const requestJson = await storedJson(deps, { tenant: caller.owner.userId }, providerRequest(asked))
+  const requestJson = await writtenJson(deps, { tenant: caller.owner.userId }, providerRequest(asked))
   const videoId = newId('video')
   const make = async (tx: Transaction) => {
     await requireEnabledUser(tx, caller.owner.userId)
